@@ -1,0 +1,2 @@
+//! A whole node on one machine.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Proves who calls: API keys and bearer tokens.

@@ -1,0 +1,162 @@
+//! [`Exchange`]: the use cases. A handler cannot reach round one to a port.
+
+mod decide;
+mod direct;
+mod gate;
+mod grant;
+mod harvest;
+mod list;
+mod open_data;
+mod record;
+mod register;
+mod release;
+mod status;
+mod withdraw;
+
+use std::sync::Arc;
+
+pub use gate::Permit;
+pub use grant::Granted;
+pub use list::{LIST_COUNT_MAX, ListQuery, Listed};
+pub use register::{HIERARCHY_UNITS_MAX, Hierarchy, LEVELS_MAX};
+pub use release::{Answer, Envelope, Form, Presented, Presenter, Wish};
+pub use status::DatasetState;
+
+use crate::catalog::{Catalog, CatalogHandle};
+use crate::error::{Code, Fault};
+use crate::inquiry::ValidityDays;
+use crate::meter::Meter;
+use crate::party::Realm;
+use crate::ports::{Clock, Entropy, Facts, Signer, Store, StoreError};
+use crate::time::Timestamp;
+use record::Recorder;
+
+/// What the use cases ask of the outside. Plain fields: a test replaces one.
+#[derive(Clone)]
+pub struct Ports {
+    /// What is offered, and the sources behind it.
+    pub catalog: Arc<CatalogHandle>,
+    /// Entity register.
+    pub facts: Arc<dyn Facts>,
+    /// Makes envelopes.
+    pub signer: Arc<dyn Signer>,
+    /// Keeps state.
+    pub store: Arc<dyn Store>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// A node's own settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `iss` of every statement.
+    pub public_url: String,
+    /// Which national numbers are real here.
+    pub realm: Realm,
+    /// Bounds on the validity of grants.
+    pub validity: ValidityDays,
+}
+
+/// The use cases.
+pub struct Exchange {
+    ports: Ports,
+    settings: Settings,
+    recorder: Recorder,
+    meter: Arc<Meter>,
+}
+
+impl Exchange {
+    /// Puts the use cases on top of ports. [`Exchange::keep_records`] must run beside it.
+    #[must_use]
+    pub fn new(ports: Ports, settings: Settings, meter: Arc<Meter>) -> Self {
+        let recorder = Recorder::new(Arc::clone(&ports.store), Arc::clone(&meter));
+        Self {
+            ports,
+            settings,
+            recorder,
+            meter,
+        }
+    }
+
+    /// Writes outcomes and refusals to the audit trail until [`Exchange::close`]. Run it once, in a
+    /// tracked task.
+    pub async fn keep_records(&self) {
+        self.recorder.run().await;
+    }
+
+    /// Writes what is still waiting and ends [`Exchange::keep_records`].
+    pub async fn close(&self) {
+        self.recorder.close().await;
+    }
+
+    /// The catalogue of now.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.ports.catalog.load()
+    }
+
+    /// What is wrong with the catalogue files; the picture served is the last good one.
+    #[must_use]
+    pub fn catalog_problems(&self) -> Arc<Vec<String>> {
+        self.ports.catalog.problems()
+    }
+
+    /// Now, by the node's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.ports.clock.now()
+    }
+
+    /// The published keys, as a JWK Set.
+    #[must_use]
+    pub fn key_set(&self) -> String {
+        self.ports.signer.key_set(self.now())
+    }
+
+    /// The node's settings.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// A new random identifier in UUID form, for requests.
+    #[must_use]
+    pub fn new_id(&self) -> String {
+        let mut bytes = [0; 16];
+        self.ports.entropy.fill(&mut bytes);
+        uuid::Builder::from_random_bytes(bytes)
+            .into_uuid()
+            .hyphenated()
+            .to_string()
+    }
+
+    /// Whether the node can do its work.
+    ///
+    /// # Errors
+    /// 1013, with what is not ready.
+    pub async fn ready(&self) -> Result<(), Fault> {
+        self.ports.store.ready().await.map_err(store_fault)
+    }
+}
+
+/// A store that fails is never the client's fault, and never "not there".
+fn store_fault(error: StoreError) -> Fault {
+    match error {
+        StoreError::Conflict => Fault::with(
+            Code::ServiceNotAvailable,
+            "somebody changed the same accreditation at the same time; try again",
+        ),
+        StoreError::Unavailable(cause) => {
+            Fault::with(Code::ServiceNotAvailable, "the node's own store").because(cause)
+        }
+        StoreError::Corrupt(cause) => Fault::new(Code::InternalServerError).because(cause),
+    }
+}

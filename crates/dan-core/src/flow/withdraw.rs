@@ -1,0 +1,44 @@
+//! Delete a grant.
+
+use super::{Exchange, store_fault};
+use crate::audit::{Action, AuditRecord};
+use crate::caller::Caller;
+use crate::error::Fault;
+use crate::ports::{Batch, CallContext, Write};
+
+impl Exchange {
+    /// Deletes the caller's grant; the record that it was there stays (`wire-api.md` §4.3).
+    ///
+    /// # Errors
+    /// 1002 when it is not there, or not the caller's; 1013.
+    pub async fn withdraw(
+        &self,
+        caller: &Caller,
+        id: &str,
+        ctx: &CallContext,
+    ) -> Result<(), Fault> {
+        let stored = self.own_accreditation(caller, id).await?;
+        let grant = stored.value;
+        let names: Vec<&str> = grant
+            .datasets
+            .iter()
+            .map(|dataset| dataset.name.as_str())
+            .collect();
+        let record = AuditRecord {
+            dataset: names.join(","),
+            accreditation: Some(grant.id.to_string()),
+            requestor: Some(grant.requestor.clone()),
+            subject: grant.subject.clone(),
+            external_reference: grant.external_reference.clone(),
+            ..self.record(caller, Action::AccreditationDeleted, ctx)
+        };
+        let batch = Batch(vec![
+            Write::DeleteAccreditation {
+                id: grant.id,
+                expect: stored.revision,
+            },
+            Write::AppendAudit(Box::new(record)),
+        ]);
+        self.ports.store.commit(&batch).await.map_err(store_fault)
+    }
+}

@@ -1,0 +1,37 @@
+//! Ports: what the core asks of the outside. Adapters implement them; `bins/` chooses.
+
+mod auth;
+mod clock;
+mod facts;
+mod fetch;
+mod sign;
+mod source;
+mod store;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+pub use auth::{AuthError, Authenticator, Credentials};
+pub use clock::{Clock, Entropy};
+pub use facts::{Fact, FactError, FactQuery, FactTable, Facts, Unit};
+pub use fetch::{Fetch, FetchError, FetchReply, FetchRequest, Method};
+pub use sign::{EnvelopeFormat, SignError, Signer};
+pub use source::{HarvestOrder, Source, SourceError, SourceFailure};
+pub use store::{
+    AccreditationFilter, ApiKeyRecord, Batch, Store, StoreError, Stored, StoredAudit, Write,
+};
+
+/// What every port method returns: a boxed future, so that ports are plain `Arc<dyn …>`.
+pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What one request carries through every port call.
+#[derive(Clone, Debug)]
+pub struct CallContext {
+    /// Identifier of the request, for logs and sources.
+    pub request_id: Arc<str>,
+    /// When the answer must be there. No call invents its own.
+    pub deadline: Instant,
+}

@@ -1,0 +1,165 @@
+//! Keeps state: reads, and one atomic write.
+
+use super::PortFuture;
+use crate::accreditation::{Accreditation, AccreditationId};
+use crate::audit::AuditRecord;
+use crate::party::OrgNumber;
+use crate::time::Timestamp;
+use crate::usage::{UsageKey, UsageRow};
+
+/// A value with the revision it was read at; the first is 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored<T> {
+    /// The value.
+    pub value: T,
+    /// Goes up by one with every write.
+    pub revision: u64,
+}
+
+/// Which grants to list. All parts must match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccreditationFilter {
+    /// The owner.
+    pub owner: OrgNumber,
+    /// Name of the context.
+    pub context: String,
+    /// Changed strictly after this moment.
+    pub changed_after: Option<Timestamp>,
+    /// Most rows to return.
+    pub count_max: u32,
+}
+
+/// An API key, as it is kept: never the key itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKeyRecord {
+    /// Public identifier, the first part of the key.
+    pub id: String,
+    /// SHA-256 of the whole key.
+    pub digest: [u8; 32],
+    /// Identifier of the service context.
+    pub context_id: String,
+    /// The organisation it is bound to.
+    pub org: Option<OrgNumber>,
+    /// A name for people.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Not valid from this moment on; `None` while in force.
+    pub expires: Option<Timestamp>,
+}
+
+/// A row of the audit trail with its place in the chain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredAudit {
+    /// Position, from 1 without gaps.
+    pub sequence: u64,
+    /// The record.
+    pub record: AuditRecord,
+    /// The link that this row makes.
+    pub link: [u8; 32],
+}
+
+/// One step of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Writes a grant. `expect` is the revision it replaces; 0 when it must not exist.
+    PutAccreditation {
+        /// The grant.
+        value: Box<Accreditation>,
+        /// Revision that must be the current one.
+        expect: u64,
+    },
+    /// Deletes a grant.
+    DeleteAccreditation {
+        /// Which.
+        id: AccreditationId,
+        /// Revision that must be the current one.
+        expect: u64,
+    },
+    /// Appends to the audit trail.
+    AppendAudit(Box<AuditRecord>),
+    /// Counts one use.
+    CountUse(UsageKey),
+    /// Writes an API key, new or changed.
+    PutApiKey(Box<ApiKeyRecord>),
+}
+
+/// Steps that happen together, in order, or not at all.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch(pub Vec<Write>);
+
+/// Why the store did not do it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// A revision was not the expected one; nothing was written.
+    Conflict,
+    /// Full, closed, or too many waiting; nothing was written. For the log.
+    Unavailable(String),
+    /// Something stored cannot be read. For the log.
+    Corrupt(String),
+}
+
+/// Keeps state. All reads see whole batches only.
+pub trait Store: Send + Sync {
+    /// A grant by its identifier, whoever owns it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; "not there" is `None`.
+    fn accreditation<'a>(
+        &'a self,
+        id: &'a AccreditationId,
+    ) -> PortFuture<'a, Result<Option<Stored<Accreditation>>, StoreError>>;
+
+    /// Grants that match, oldest change first.
+    ///
+    /// # Errors
+    /// [`StoreError`]; none is an empty list.
+    fn accreditations<'a>(
+        &'a self,
+        filter: &'a AccreditationFilter,
+    ) -> PortFuture<'a, Result<Vec<Stored<Accreditation>>, StoreError>>;
+
+    /// An API key by its public identifier.
+    ///
+    /// # Errors
+    /// [`StoreError`]; "not there" is `None`.
+    fn api_key<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> PortFuture<'a, Result<Option<ApiKeyRecord>, StoreError>>;
+
+    /// Every API key, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn api_keys(&self) -> PortFuture<'_, Result<Vec<ApiKeyRecord>, StoreError>>;
+
+    /// Counts of the months from `first` to `last`, both included.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn usage(&self, first: i32, last: i32) -> PortFuture<'_, Result<Vec<UsageRow>, StoreError>>;
+
+    /// Rows of the audit trail from `first` on, at most `count_max`.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Corrupt`] when a link does not follow from its row.
+    fn audit(
+        &self,
+        first: u64,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<StoredAudit>, StoreError>>;
+
+    /// Whether writes are possible right now.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when not.
+    fn ready(&self) -> PortFuture<'_, Result<(), StoreError>>;
+
+    /// The only write: all steps in order, or none. Durable once it returns `Ok`. Dropping the
+    /// future leaves it open whether the batch was written; never half of it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was written.
+    fn commit<'a>(&'a self, batch: &'a Batch) -> PortFuture<'a, Result<(), StoreError>>;
+}

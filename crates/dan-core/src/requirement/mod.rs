@@ -1,0 +1,242 @@
+//! Requirements: the closed set of rule kinds, and how one rule is decided.
+//!
+//! To add a kind: write its file here, then its module line, its variant, and the match arms that
+//! the compiler asks for. A kind that this version does not decide is refused by name.
+
+mod allow_list;
+mod custom_subject;
+mod legal_basis;
+mod own_token;
+mod party_relation;
+mod party_type;
+mod reference;
+mod scope;
+mod undecided;
+
+use std::sync::Arc;
+
+pub use allow_list::AllowList;
+pub use custom_subject::CustomSubject;
+pub use legal_basis::{LegalBasisRule, RISK_CPV_CODES};
+pub use own_token::OwnToken;
+pub use party_relation::{PartyRelation, Relation};
+pub use party_type::{PartyType, PartyTypeRule};
+pub use reference::{REFERENCE_LENGTH_MAX, ReferenceKind, ReferenceRule};
+pub use scope::ScopeRule;
+pub use undecided::{AltinnRight, AltinnRole, ConsentRule, Undecided};
+
+use crate::inquiry::{Asked, Inquiry, Origin};
+use crate::party::Party;
+use crate::ports::{FactQuery, FactTable};
+
+/// The three parties a rule can speak about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// The party asked about.
+    Subject,
+    /// The party that asks.
+    Requestor,
+    /// The authenticated organisation.
+    Owner,
+}
+
+impl Role {
+    /// Every role with its name and number on the wire (`wire-api.md` §6).
+    pub const ALL: [(Self, &'static str, u8); 3] = [
+        (Self::Subject, "Subject", 1),
+        (Self::Requestor, "Requestor", 2),
+        (Self::Owner, "Owner", 3),
+    ];
+
+    /// The name on the wire.
+    #[must_use]
+    pub fn wire_name(self) -> &'static str {
+        Self::ALL
+            .iter()
+            .find(|(role, ..)| *role == self)
+            .map_or("", |(_, name, _)| name)
+    }
+
+    /// The number on the wire.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        Self::ALL
+            .iter()
+            .find(|(role, ..)| *role == self)
+            .map_or(0, |(.., number)| *number)
+    }
+
+    /// Reads a name in any case, or the number as text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(_, name, number)| name.eq_ignore_ascii_case(text) || number.to_string() == text)
+            .map(|(role, ..)| *role)
+    }
+
+    /// The party in this role; `None` when the inquiry has no subject.
+    #[must_use]
+    pub fn party(self, inquiry: &Inquiry) -> Option<Party> {
+        match self {
+            Self::Subject => inquiry.subject.clone(),
+            Self::Requestor => Some(inquiry.requestor.clone()),
+            Self::Owner => Some(Party::Organisation(inquiry.owner)),
+        }
+    }
+}
+
+/// What happens when a rule is not met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The whole request is refused.
+    Deny,
+    /// The dataset is left out.
+    Skip,
+}
+
+/// A rule as it stands in the catalogue: a kind, and when it applies.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Stable identifier, unique within a dataset and a context: `eBevis/scope`, `RestanserV2/consent`.
+    pub id: String,
+    /// Where it is written, for people: file and line, or the plugin.
+    pub origin: String,
+    /// What must hold.
+    pub requirement: Requirement,
+    /// What happens when it does not.
+    pub on_failure: OnFailure,
+    /// Names of the contexts it applies in; empty means all.
+    pub contexts: Vec<String>,
+    /// Also asked when a stored grant is harvested.
+    pub at_harvest: bool,
+}
+
+impl Rule {
+    /// Whether it applies in this context.
+    #[must_use]
+    pub fn applies_in(&self, context: &str) -> bool {
+        self.contexts.is_empty() || self.contexts.iter().any(|name| name == context)
+    }
+
+    /// Whether it is asked in this use case.
+    #[must_use]
+    pub const fn applies_to(&self, origin: Origin) -> bool {
+        match origin {
+            Origin::Grant | Origin::Direct => true,
+            Origin::StoredHarvest => self.at_harvest,
+        }
+    }
+}
+
+/// Every kind of rule in DAN's language (`engine.md` §3.2).
+#[derive(Clone, Debug)]
+pub enum Requirement {
+    /// Listed parties only.
+    AllowList(AllowList),
+    /// Consent of the subject.
+    Consent(ConsentRule),
+    /// The subject may be other than an organisation or a person.
+    CustomSubject(CustomSubject),
+    /// A legal basis of some kind, referred to by the dataset.
+    LegalBasis(LegalBasisRule),
+    /// The caller offers a token for the source.
+    OwnToken(OwnToken),
+    /// Who must, or must not, be the same party as whom.
+    PartyRelation(PartyRelation),
+    /// Public agency, company, person, foreign.
+    PartyType(PartyTypeRule),
+    /// A reference in an agreed form.
+    Reference(ReferenceRule),
+    /// A right in Altinn.
+    Right(AltinnRight),
+    /// A role in Altinn.
+    Role(AltinnRole),
+    /// Scopes in the caller's token.
+    Scope(ScopeRule),
+    /// Known by name, decided nowhere yet: always refused.
+    Undecided(Undecided),
+}
+
+/// Why a rule was not met. The text is for the peer and says what to do; it names no person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmet(pub String);
+
+impl Unmet {
+    /// A reason.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl Requirement {
+    /// The questions that must be answered before [`Requirement::check`]; all are asked at once.
+    #[must_use]
+    pub fn needs(&self, inquiry: &Inquiry) -> Vec<FactQuery> {
+        match self {
+            Self::PartyType(rule) => rule.needs(inquiry),
+            Self::AllowList(_)
+            | Self::Consent(_)
+            | Self::CustomSubject(_)
+            | Self::LegalBasis(_)
+            | Self::OwnToken(_)
+            | Self::PartyRelation(_)
+            | Self::Reference(_)
+            | Self::Right(_)
+            | Self::Role(_)
+            | Self::Scope(_)
+            | Self::Undecided(_) => Vec::new(),
+        }
+    }
+
+    /// Decides, from what is known and without asking anybody.
+    ///
+    /// # Errors
+    /// [`Unmet`] when the rule is not met, or cannot be decided.
+    pub fn check(&self, inquiry: &Inquiry, asked: &Asked, facts: &FactTable) -> Result<(), Unmet> {
+        match self {
+            Self::AllowList(rule) => rule.check(inquiry),
+            Self::Consent(rule) => rule.check(),
+            Self::CustomSubject(rule) => rule.check(inquiry),
+            Self::LegalBasis(rule) => rule.check(inquiry, asked),
+            Self::OwnToken(rule) => rule.check(inquiry),
+            Self::PartyRelation(rule) => rule.check(inquiry),
+            Self::PartyType(rule) => rule.check(inquiry, facts),
+            Self::Reference(rule) => rule.check(inquiry),
+            Self::Right(rule) => rule.check(),
+            Self::Role(rule) => rule.check(),
+            Self::Scope(rule) => rule.check(inquiry),
+            Self::Undecided(rule) => rule.check(),
+        }
+    }
+
+    /// Short name of the kind, used in rule identifiers and in catalogue files.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::AllowList(_) => "allow-list",
+            Self::Consent(_) => "consent",
+            Self::CustomSubject(_) => "subject",
+            Self::LegalBasis(_) => "legal-basis",
+            Self::OwnToken(_) => "own-token",
+            Self::PartyRelation(_) => "relation",
+            Self::PartyType(_) => "party",
+            Self::Reference(_) => "reference",
+            Self::Right(_) => "right",
+            Self::Role(_) => "role",
+            Self::Scope(_) => "scope",
+            Self::Undecided(rule) => &rule.kind,
+        }
+    }
+}
+
+/// A rule that was not met, with all that explains it.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// The dataset it concerns.
+    pub dataset: String,
+    /// The rule.
+    pub rule: Arc<Rule>,
+    /// Why.
+    pub unmet: Unmet,
+}

@@ -1,0 +1,199 @@
+//! [`Statement`]: what is signed with every answer (`contracts.md` §6).
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::evidence::SourceCall;
+use crate::party::Party;
+use crate::time::Timestamp;
+
+/// Length of the salt that hides a person in a statement, in bytes.
+pub const SUBJECT_SALT_BYTES: usize = 16;
+
+/// The claims of `X-Signature-JWT`. Serialised as they stand; no member is ever `null`.
+#[derive(Debug, Serialize)]
+pub struct Statement {
+    /// Lower-case hex SHA-256 of the body bytes.
+    #[serde(rename = "SHA256PayloadDigest")]
+    pub payload_digest: String,
+    /// The node's public URL.
+    pub iss: String,
+    /// Second of signing.
+    pub iat: i64,
+    /// Identifier of this release, also `x-invocationId`.
+    pub jti: String,
+    /// Owner, `0192:<org>`; absent for open data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aud: Option<String>,
+    /// Subject: `0192:<org>`, or a salted digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// Base64url salt of a digested subject.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_salt: Option<String>,
+    /// Name of the dataset.
+    pub dataset: String,
+    /// Name of the service context; absent for open data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+    /// The grant; absent for direct harvests and open data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accreditation: Option<String>,
+    /// For whom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requestor: Option<String>,
+    /// Identifiers of the legal bases it rests on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub legal_basis: Vec<String>,
+    /// When the oldest source answered, RFC 3339.
+    pub retrieved_at: String,
+    /// Name of the source as in the metadata.
+    pub source: String,
+    /// Lower-case hex SHA-256 of what the source answered; of several, of their digests in a row.
+    pub source_digest: String,
+    /// Every call, when there is more than one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<StatementSource>,
+    /// Lower-case hex SHA-256 of the transformation.
+    pub view: String,
+    /// Media type of the body.
+    pub media_type: String,
+}
+
+/// One call in a statement.
+#[derive(Debug, Serialize)]
+pub struct StatementSource {
+    /// Identifier of the call.
+    pub id: String,
+    /// When it answered.
+    pub retrieved_at: String,
+    /// Lower-case hex SHA-256 of what it answered.
+    pub digest: String,
+}
+
+/// How a party stands in a statement: in clear, or as a digest with its salt.
+#[must_use]
+pub fn party_claim(party: &Party, salt: [u8; SUBJECT_SALT_BYTES]) -> (String, Option<String>) {
+    if party.is_public() {
+        return (party.expose_canonical(), None);
+    }
+    let mut hash = Sha256::new();
+    hash.update(salt);
+    hash.update(party.expose_bare().unwrap_or_default().as_bytes());
+    let digest = URL_SAFE_NO_PAD.encode(hash.finalize());
+    (
+        format!("sha-256:{digest}"),
+        Some(URL_SAFE_NO_PAD.encode(salt)),
+    )
+}
+
+/// `retrieved_at`, `source_digest` and `sources` for the calls a harvest rests on.
+#[must_use]
+pub fn source_claims(
+    calls: &[SourceCall],
+    now: Timestamp,
+) -> (String, String, Vec<StatementSource>) {
+    let oldest = calls
+        .iter()
+        .map(|call| call.retrieved_at)
+        .min()
+        .unwrap_or(now);
+    match calls {
+        [only] => (oldest.to_string(), hex(&only.digest), Vec::new()),
+        _ => {
+            let mut hash = Sha256::new();
+            for call in calls {
+                hash.update(call.digest);
+            }
+            let sources = calls
+                .iter()
+                .map(|call| StatementSource {
+                    id: call.id.clone(),
+                    retrieved_at: call.retrieved_at.to_string(),
+                    digest: hex(&call.digest),
+                })
+                .collect();
+            (oldest.to_string(), hex(&hash.finalize()), sources)
+        }
+    }
+}
+
+/// SHA-256 of the RFC 8785 form of `{"mapping", "query"}`. `mapping` is already canonical JSON;
+/// the two members stand in their canonical order.
+#[must_use]
+pub fn view_digest(mapping: &str, query: Option<&str>) -> String {
+    let query = serde_json::Value::from(query).to_string();
+    hex(&sha256(
+        format!(r#"{{"mapping":{mapping},"query":{query}}}"#).as_bytes(),
+    ))
+}
+
+/// SHA-256.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Lower-case hex.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(
+        String::with_capacity(bytes.len().saturating_mul(2)),
+        |mut text, byte| {
+            // Writing to a String cannot fail.
+            write!(text, "{byte:02x}").unwrap_or_default();
+            text
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::party::Realm;
+
+    #[test]
+    fn persons_stand_as_salted_digests() {
+        let person = Party::parse("07056120453", Realm::Production).unwrap();
+        let (claim, salt) = party_claim(&person, [1; 16]);
+        assert!(claim.starts_with("sha-256:"));
+        assert!(!claim.contains("07056120453"));
+        assert_eq!(salt.as_deref(), Some("AQEBAQEBAQEBAQEBAQEBAQ"));
+        assert_ne!(party_claim(&person, [2; 16]).0, claim);
+        let org = Party::parse("991825827", Realm::Production).unwrap();
+        assert_eq!(
+            party_claim(&org, [1; 16]),
+            ("0192:991825827".to_owned(), None)
+        );
+    }
+
+    #[test]
+    fn several_calls_are_digested_in_a_row() {
+        let call = |ms, byte| SourceCall {
+            id: "a".to_owned(),
+            retrieved_at: Timestamp::from_ms(ms),
+            digest: [byte; 32],
+        };
+        let (at, digest, sources) =
+            source_claims(&[call(2000, 1), call(1000, 2)], Timestamp::from_ms(9));
+        assert_eq!(at, "1970-01-01T00:00:01Z");
+        assert_eq!(digest, hex(&sha256(&[[1_u8; 32], [2; 32]].concat())));
+        assert_eq!(sources.len(), 2);
+        let (_, single, none) = source_claims(&[call(5, 7)], Timestamp::from_ms(9));
+        assert_eq!(single, hex(&[7; 32]));
+        assert!(none.is_empty());
+    }
+
+    #[test]
+    fn the_view_hashes_canonical_json() {
+        let canonical = crate::canonical::canonical_json(&serde_json::json!({
+            "query": "a\u{1}å\"", "mapping": {"x": 1}
+        }));
+        let expected = hex(&sha256(canonical.unwrap().as_bytes()));
+        assert_eq!(view_digest(r#"{"x":1}"#, Some("a\u{1}å\"")), expected);
+    }
+}

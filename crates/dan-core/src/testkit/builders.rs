@@ -1,0 +1,1 @@
+//! Valid domain values, one field changed.

@@ -1,0 +1,1 @@
+//! A fake outside world for the sandbox, the tests and the benches.

@@ -1,0 +1,1 @@
+//! Makes envelopes: JWS, COSE and the published keys.

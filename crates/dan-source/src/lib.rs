@@ -1,0 +1,1 @@
+//! Gets data and asks authorities: declared sources, plugins, registers.

@@ -1,0 +1,1 @@
+//! Keeps state: memory and SQLite behind one conformance suite.
