@@ -123,14 +123,19 @@ impl Catalog {
                     ));
                     continue;
                 }
-                catalog.add(Arc::new(dataset), &supply.source, &mut aliases);
+                catalog.add(&Arc::new(dataset), &supply.source, &mut aliases);
             }
         }
         catalog.listings.append(&mut aliases);
         (catalog, problems)
     }
 
-    fn add(&mut self, dataset: Arc<Dataset>, source: &Arc<dyn Source>, aliases: &mut Vec<Listing>) {
+    fn add(
+        &mut self,
+        dataset: &Arc<Dataset>,
+        source: &Arc<dyn Source>,
+        aliases: &mut Vec<Listing>,
+    ) {
         let known: Vec<Arc<ServiceContext>> = self
             .contexts
             .iter()
@@ -139,14 +144,14 @@ impl Catalog {
             .collect();
         if dataset.aliases.is_empty() {
             for context in &known {
-                self.offer_in(&dataset, dataset.name.clone(), context, source);
+                self.offer_in(dataset, dataset.name.clone(), context, source);
             }
             if !known.is_empty() {
-                let rules = listed_rules(&dataset, &known);
+                let rules = listed_rules(dataset, &known);
                 let row = Listing {
                     name: dataset.name.clone(),
                     alias_context: None,
-                    dataset: Arc::clone(&dataset),
+                    dataset: Arc::clone(dataset),
                     rules,
                 };
                 self.listings.push(row);
@@ -161,12 +166,12 @@ impl Catalog {
             else {
                 continue;
             };
-            self.offer_in(&dataset, alias.name.clone(), &context, source);
-            let rules = listed_rules(&dataset, std::slice::from_ref(&context));
+            self.offer_in(dataset, alias.name.clone(), &context, source);
+            let rules = listed_rules(dataset, std::slice::from_ref(&context));
             aliases.push(Listing {
                 name: alias.name.clone(),
                 alias_context: Some(context.name.clone()),
-                dataset: Arc::clone(&dataset),
+                dataset: Arc::clone(dataset),
                 rules,
             });
         }
@@ -174,7 +179,7 @@ impl Catalog {
             let offer = Offer {
                 name: dataset.name.clone(),
                 context: String::new(),
-                dataset: Arc::clone(&dataset),
+                dataset: Arc::clone(dataset),
                 rules: Vec::new(),
                 source: Arc::clone(source),
             };

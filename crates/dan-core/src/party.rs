@@ -39,7 +39,7 @@ impl OrgNumber {
             return None;
         }
         let sum = weigh(&digits, &[3, 2, 7, 6, 5, 4, 3, 2, 1]);
-        (sum % 11 == 0).then_some(Self(digits))
+        sum.is_multiple_of(11).then_some(Self(digits))
     }
 
     /// The nine digits.

@@ -40,7 +40,6 @@ impl Timestamp {
     /// This moment moved by whole days of 24 hours; stops at the ends of the range.
     #[must_use]
     pub const fn plus_days(self, days: u32) -> Self {
-        #[expect(clippy::cast_lossless, reason = "From is not const")]
         Self(self.0.saturating_add(DAY_MS.saturating_mul(days as i64)))
     }
 

@@ -31,7 +31,7 @@ pub enum Freshness {
     Dead,
 }
 
-impl<K: Eq + Hash + Clone, V: Clone> TtlMap<K, V> {
+impl<K: Eq + Hash + Clone + Send + Sync, V: Clone + Send> TtlMap<K, V> {
     /// A cache that never holds more than about `entries_max` entries.
     #[must_use]
     pub fn new(entries_max: usize) -> Self {
@@ -55,6 +55,7 @@ impl<K: Eq + Hash + Clone, V: Clone> TtlMap<K, V> {
         make: F,
     ) -> Result<V, E>
     where
+        E: Send,
         F: Future<Output = Result<V, E>> + Send,
     {
         let slot = self.slot(key);

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::Exchange;
 use super::decide::{Verdict, refusal_fault};
+use super::{Call, Exchange};
 use crate::accreditation::{Accreditation, AccreditationId, GrantedDataset};
 use crate::caller::Caller;
 use crate::catalog::Offer;
@@ -14,7 +14,7 @@ use crate::inquiry::{
     Application, Asked, DatasetRequest, Inquiry, OfferedTokens, Origin, Parameter,
 };
 use crate::party::{OrgNumber, Party};
-use crate::ports::{CallContext, Stored};
+use crate::ports::Stored;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -179,13 +179,12 @@ impl Exchange {
     /// asked for, decided again from state read now (`engine.md` W-03, W-04, W-21).
     pub(super) async fn permit_stored(
         &self,
-        caller: &Caller,
+        call: Call<'_>,
         id: &str,
         dataset: &str,
         tokens: OfferedTokens,
-        ctx: &CallContext,
     ) -> Result<Permit, Fault> {
-        let grant = self.own_accreditation(caller, id).await?.value;
+        let grant = self.own_accreditation(call.caller, id).await?.value;
         grant.check_validity(self.now())?;
         let granted = grant.dataset(dataset).ok_or_else(|| {
             Fault::with(
@@ -193,22 +192,21 @@ impl Exchange {
                 "the accreditation does not hold that dataset",
             )
         })?;
-        let inquiry = self.inquiry_of_grant(caller, &grant, granted, tokens)?;
-        self.permit(caller, inquiry, Some(&grant), ctx).await
+        let inquiry = self.inquiry_of_grant(call.caller, &grant, granted, tokens)?;
+        self.permit(call, inquiry, Some(&grant)).await
     }
 
     /// A permit for one dataset without a stored grant.
     pub(super) async fn permit_direct(
         &self,
-        caller: &Caller,
+        call: Call<'_>,
         application: Application,
         tokens: OfferedTokens,
-        ctx: &CallContext,
     ) -> Result<Permit, Fault> {
         let catalog = self.catalog();
         let inquiry = Inquiry::new(
             application,
-            caller,
+            call.caller,
             tokens,
             Origin::Direct,
             self.reading(&catalog),
@@ -221,7 +219,7 @@ impl Exchange {
                 "the dataset needs consent or answers later; create an accreditation with POST authorization",
             ));
         }
-        self.permit(caller, inquiry, None, ctx).await
+        self.permit(call, inquiry, None).await
     }
 
     /// A permit for open data: public datasets have no rules, and nobody is asked who they are.
@@ -308,12 +306,11 @@ impl Exchange {
 
     async fn permit(
         &self,
-        caller: &Caller,
+        call: Call<'_>,
         mut inquiry: Inquiry,
         grant: Option<&Accreditation>,
-        ctx: &CallContext,
     ) -> Result<Permit, Fault> {
-        let Verdict { refused, skipped } = self.decide(&inquiry, ctx).await?;
+        let Verdict { refused, skipped } = self.decide(&inquiry, call.ctx).await?;
         // A soft rule that is not met leaves nothing to harvest (`engine.md` W-04).
         if !refused.is_empty() || !skipped.is_empty() {
             return Err(refusal_fault(if refused.is_empty() {
@@ -330,16 +327,16 @@ impl Exchange {
         Ok(Permit {
             offer: asked.offer,
             origin: Some(inquiry.origin),
-            key_id: caller.key_id().to_owned(),
+            key_id: call.caller.key_id().to_owned(),
             accreditation: Some(grant.map_or_else(|| self.new_id(), |grant| grant.id.to_string())),
             owner: Some(inquiry.owner),
-            supplier: caller.supplier(),
+            supplier: call.caller.supplier(),
             requestor: Some(inquiry.requestor),
             subject: inquiry.subject,
             subject_text: None,
             parameters: asked.request.parameters,
             tokens: inquiry.tokens,
-            caller_token: caller.token().cloned(),
+            caller_token: call.caller.token().cloned(),
             basis: asked.request.legal_basis_id.into_iter().collect(),
             external_reference: inquiry.external_reference,
             valid_from: grant.map_or(now, |grant| grant.issued),

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use super::decide::{Verdict, refusal_fault};
-use super::{Exchange, store_fault};
+use super::{Call, Exchange, store_fault};
 use crate::accreditation::{Accreditation, AccreditationId, GrantedDataset, SkippedDataset};
 use crate::audit::{Action, AuditRecord, Phase};
-use crate::caller::Caller;
 use crate::catalog::Catalog;
 use crate::context::ServiceContext;
 use crate::error::Fault;
 use crate::inquiry::{Application, Inquiry, OfferedTokens, Origin};
 use crate::party::Party;
-use crate::ports::{Batch, CallContext, Write};
+use crate::ports::{Batch, Write};
 
 /// A grant that was just given, with the catalogue it was given from.
 #[derive(Debug)]
@@ -31,15 +30,12 @@ impl Exchange {
     /// reach. Nothing is kept then but the record of the refusal.
     pub async fn grant(
         &self,
-        caller: &Caller,
+        call: Call<'_>,
         application: Application,
         tokens: OfferedTokens,
-        ctx: &CallContext,
     ) -> Result<Granted, Fault> {
         let catalog = self.catalog();
-        let decided = self
-            .decide_grant(caller, application, tokens, &catalog, ctx)
-            .await;
+        let decided = self.decide_grant(call, application, tokens, &catalog).await;
         let (inquiry, skipped) = match decided {
             Ok(decided) => decided,
             Err((fault, record)) => {
@@ -74,7 +70,7 @@ impl Exchange {
                     .map(|dataset| dataset.name.as_str()),
             ),
             context: accreditation.context.clone(),
-            ..self.record(caller, Action::AuthorizationGranted, ctx)
+            ..self.record(call, Action::AuthorizationGranted)
         };
         let batch = Batch(vec![
             Write::PutAccreditation {
@@ -94,13 +90,12 @@ impl Exchange {
     /// The inquiry with its skipped datasets already taken out; or the fault and what to record.
     async fn decide_grant(
         &self,
-        caller: &Caller,
+        call: Call<'_>,
         application: Application,
         tokens: OfferedTokens,
         catalog: &Arc<Catalog>,
-        ctx: &CallContext,
     ) -> Result<(Inquiry, Vec<SkippedDataset>), (Fault, Box<AuditRecord>)> {
-        let mut record = self.record(caller, Action::AuthorizationRefused, ctx);
+        let mut record = self.record(call, Action::AuthorizationRefused);
         record.dataset = names(
             application
                 .datasets
@@ -109,7 +104,7 @@ impl Exchange {
         );
         let inquiry = Inquiry::new(
             application,
-            caller,
+            call.caller,
             tokens,
             Origin::Grant,
             self.reading(catalog),
@@ -121,7 +116,7 @@ impl Exchange {
         record.context.clone_from(&inquiry.context.name);
         record.requestor = Some(inquiry.requestor.clone());
         record.subject.clone_from(&inquiry.subject);
-        let Verdict { refused, skipped } = match self.decide(&inquiry, ctx).await {
+        let Verdict { refused, skipped } = match self.decide(&inquiry, call.ctx).await {
             Ok(verdict) => verdict,
             Err(fault) => return Err((fault, Box::new(record))),
         };
@@ -184,7 +179,8 @@ impl Exchange {
     }
 
     /// A record of something this caller did, to be filled in.
-    pub(super) fn record(&self, caller: &Caller, action: Action, ctx: &CallContext) -> AuditRecord {
+    pub(super) fn record(&self, call: Call<'_>, action: Action) -> AuditRecord {
+        let Call { caller, ctx } = call;
         let context = self.catalog().context_by_id(caller.context_id());
         AuditRecord {
             at: self.now(),

@@ -6,9 +6,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::gate::Permit;
 use super::release::{Envelope, Presenter, Wish};
-use super::{Exchange, store_fault};
+use super::{Call, Exchange, store_fault};
 use crate::audit::{Action, AuditRecord, Phase};
-use crate::caller::Caller;
 use crate::error::{Code, Fault, FaultDetail};
 use crate::evidence::{Evidence, Harvest};
 use crate::inquiry::OfferedTokens;
@@ -21,28 +20,28 @@ impl Exchange {
     /// 1002, 1003, 1006, 1013, 1019, 1027 and the source's 3001 to 3003.
     pub async fn harvest(
         &self,
-        caller: &Caller,
-        (id, dataset): (&str, &str),
+        call: Call<'_>,
+        id: &str,
+        dataset: &str,
         wish: Wish<'_>,
-        ctx: &CallContext,
     ) -> Result<Envelope, Fault> {
         let tokens: OfferedTokens = wish.tokens.clone();
-        match self.permit_stored(caller, id, dataset, tokens, ctx).await {
-            Ok(permit) => self.fetch_and_release(permit, wish.presenter, ctx).await,
-            Err(fault) => Err(self
-                .refused_harvest(caller, dataset, Some(id), fault, ctx)
-                .await),
+        match self.permit_stored(call, id, dataset, tokens).await {
+            Ok(permit) => {
+                self.fetch_and_release(permit, wish.presenter, call.ctx)
+                    .await
+            }
+            Err(fault) => Err(self.refused_harvest(call, dataset, Some(id), fault).await),
         }
     }
 
     /// Records that a harvest was refused before any source was asked.
     pub(super) async fn refused_harvest(
         &self,
-        caller: &Caller,
+        call: Call<'_>,
         dataset: &str,
         accreditation: Option<&str>,
         fault: Fault,
-        ctx: &CallContext,
     ) -> Fault {
         const NAME_LENGTH_MAX: usize = 200;
         self.meter.harvests_refused.count();
@@ -52,7 +51,7 @@ impl Exchange {
             },
             dataset: dataset.chars().take(NAME_LENGTH_MAX).collect(),
             accreditation: accreditation.map(|id| id.chars().take(NAME_LENGTH_MAX).collect()),
-            ..self.record(caller, Action::HarvestRefused, ctx)
+            ..self.record(call, Action::HarvestRefused)
         };
         self.recorder
             .write(vec![Write::AppendAudit(Box::new(record))])

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use super::status::states_of;
-use super::{Exchange, store_fault};
+use super::{Call, Exchange, store_fault};
 use crate::accreditation::Accreditation;
-use crate::audit::{Action, AuditRecord};
-use crate::caller::Caller;
+use crate::audit::Action;
 use crate::catalog::Catalog;
 use crate::error::{Code, Fault};
 use crate::evidence::DatasetStatus;
-use crate::ports::{AccreditationFilter, CallContext, Write};
+use crate::ports::{AccreditationFilter, Write};
 use crate::time::Timestamp;
 
 /// Most grants one answer lists; more are refused with advice rather than cut silently.
@@ -44,19 +43,20 @@ impl Exchange {
     /// 1013; 1014 when there are more than [`LIST_COUNT_MAX`].
     pub async fn list(
         &self,
-        caller: &Caller,
+        call: Call<'_>,
         query: ListQuery,
-        ctx: &CallContext,
     ) -> Result<(Vec<Listed>, Arc<Catalog>), Fault> {
         let catalog = self.catalog();
-        let context = catalog.context_by_id(caller.context_id()).ok_or_else(|| {
-            Fault::with(
-                Code::ServiceContext,
-                "the API key belongs to a service this node does not serve",
-            )
-        })?;
+        let context = catalog
+            .context_by_id(call.caller.context_id())
+            .ok_or_else(|| {
+                Fault::with(
+                    Code::ServiceContext,
+                    "the API key belongs to a service this node does not serve",
+                )
+            })?;
         let filter = AccreditationFilter {
-            owner: caller.owner(),
+            owner: call.caller.owner(),
             context: context.name.clone(),
             changed_after: query.changed_after,
             count_max: LIST_COUNT_MAX.saturating_add(1),
@@ -98,9 +98,7 @@ impl Exchange {
             })
             .filter(|row| !query.only_available || row.aggregate == DatasetStatus::Available)
             .collect();
-        let record = AuditRecord {
-            ..self.record(caller, Action::AccreditationsRetrieved, ctx)
-        };
+        let record = self.record(call, Action::AccreditationsRetrieved);
         self.recorder
             .write(vec![Write::AppendAudit(Box::new(record))])
             .await;

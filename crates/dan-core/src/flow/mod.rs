@@ -1,5 +1,6 @@
 //! [`Exchange`]: the use cases. A handler cannot reach round one to a port.
 
+mod authenticate;
 mod decide;
 mod direct;
 mod gate;
@@ -15,6 +16,7 @@ mod withdraw;
 
 use std::sync::Arc;
 
+pub use authenticate::authenticate;
 pub use gate::Permit;
 pub use grant::Granted;
 pub use list::{LIST_COUNT_MAX, ListQuery, Listed};
@@ -22,14 +24,24 @@ pub use register::{HIERARCHY_UNITS_MAX, Hierarchy, LEVELS_MAX};
 pub use release::{Answer, Envelope, Form, Presented, Presenter, Wish};
 pub use status::DatasetState;
 
+use crate::caller::Caller;
 use crate::catalog::{Catalog, CatalogHandle};
 use crate::error::{Code, Fault};
 use crate::inquiry::ValidityDays;
 use crate::meter::Meter;
 use crate::party::Realm;
-use crate::ports::{Clock, Entropy, Facts, Signer, Store, StoreError};
+use crate::ports::{CallContext, Clock, Entropy, Facts, Signer, Store, StoreError};
 use crate::time::Timestamp;
 use record::Recorder;
+
+/// One call of an authenticated consumer: who, and within which bounds.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// Who calls.
+    pub caller: &'a Caller,
+    /// Request id and deadline.
+    pub ctx: &'a CallContext,
+}
 
 /// What the use cases ask of the outside. Plain fields: a test replaces one.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Exchange;
 use super::decide::authority_fault;
 use crate::error::Fault;
-use crate::party::{OrgNumber, Party, Realm};
+use crate::party::{OrgNumber, Party};
 use crate::ports::{CallContext, Fact, FactQuery, Unit};
 
 /// How many parents are climbed, and how many levels a hierarchy has (`wire-api.md` §4.12).
@@ -19,7 +19,7 @@ pub struct Hierarchy {
     /// The unit.
     pub unit: Arc<Unit>,
     /// Units below.
-    pub below: Vec<Hierarchy>,
+    pub below: Vec<Self>,
 }
 
 impl Exchange {
@@ -43,9 +43,8 @@ impl Exchange {
         number: &str,
         ctx: &CallContext,
     ) -> Result<Option<Arc<Unit>>, Fault> {
-        let mut unit = match self.unit(number, ctx).await? {
-            Some(unit) => unit,
-            None => return Ok(None),
+        let Some(mut unit) = self.unit(number, ctx).await? else {
+            return Ok(None);
         };
         for _ in 0..LEVELS_MAX {
             let Some(parent) = unit.parent.filter(|_| unit.is_sub_unit) else {
@@ -150,12 +149,6 @@ impl Exchange {
             Fact::Units(units) => Ok(units),
             Fact::Unit(_) => Ok(Vec::new()),
         }
-    }
-
-    /// Which numbers are real here; for metadata.
-    #[must_use]
-    pub const fn realm(&self) -> Realm {
-        self.settings.realm
     }
 }
 

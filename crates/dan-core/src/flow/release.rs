@@ -104,7 +104,7 @@ impl Exchange {
         })?;
         let presented = self.wrap(permit, &harvest, presented, ctx).await?;
         let digest = sha256(&presented.body);
-        let statement = self.statement(permit, &harvest, &presented, digest, ctx);
+        let statement = self.statement(permit, &harvest, &presented, ctx);
         let claims = to_json(&statement)?;
         let now = self.now();
         let signature = self
@@ -138,7 +138,7 @@ impl Exchange {
             Form::Jose => (EnvelopeFormat::Jose, "application/jose"),
             Form::Cose => (EnvelopeFormat::Cose, "application/cose"),
         };
-        let statement = self.statement(permit, harvest, &presented, sha256(&presented.body), ctx);
+        let statement = self.statement(permit, harvest, &presented, ctx);
         let payload = payload_of(&statement, &presented)?;
         let now = self.now();
         let body = self
@@ -159,7 +159,6 @@ impl Exchange {
         permit: &Permit,
         harvest: &Harvest,
         presented: &Presented,
-        digest: [u8; 32],
         ctx: &CallContext,
     ) -> Statement {
         let now = self.now();
@@ -171,7 +170,7 @@ impl Exchange {
         });
         let (retrieved_at, source_digest, sources) = source_claims(&harvest.calls, now);
         Statement {
-            payload_digest: hex(&digest),
+            payload_digest: hex(&sha256(&presented.body)),
             iss: self.settings.public_url.clone(),
             iat: now.as_seconds(),
             jti: ctx.request_id.to_string(),

@@ -1,23 +1,17 @@
 //! Delete a grant.
 
-use super::{Exchange, store_fault};
+use super::{Call, Exchange, store_fault};
 use crate::audit::{Action, AuditRecord};
-use crate::caller::Caller;
 use crate::error::Fault;
-use crate::ports::{Batch, CallContext, Write};
+use crate::ports::{Batch, Write};
 
 impl Exchange {
     /// Deletes the caller's grant; the record that it was there stays (`wire-api.md` §4.3).
     ///
     /// # Errors
     /// 1002 when it is not there, or not the caller's; 1013.
-    pub async fn withdraw(
-        &self,
-        caller: &Caller,
-        id: &str,
-        ctx: &CallContext,
-    ) -> Result<(), Fault> {
-        let stored = self.own_accreditation(caller, id).await?;
+    pub async fn withdraw(&self, call: Call<'_>, id: &str) -> Result<(), Fault> {
+        let stored = self.own_accreditation(call.caller, id).await?;
         let grant = stored.value;
         let names: Vec<&str> = grant
             .datasets
@@ -30,7 +24,7 @@ impl Exchange {
             requestor: Some(grant.requestor.clone()),
             subject: grant.subject.clone(),
             external_reference: grant.external_reference.clone(),
-            ..self.record(caller, Action::AccreditationDeleted, ctx)
+            ..self.record(call, Action::AccreditationDeleted)
         };
         let batch = Batch(vec![
             Write::DeleteAccreditation {

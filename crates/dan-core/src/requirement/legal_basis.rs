@@ -3,7 +3,7 @@
 use super::Unmet;
 use crate::inquiry::{Asked, Inquiry, LegalBasisKind};
 
-/// Procurement codes with a heightened risk of crime (`engine.md` §3.2 LegalBasis).
+/// Procurement codes with a heightened risk of crime (`engine.md` §3.2).
 pub const RISK_CPV_CODES: [&str; 24] = [
     "45000000-7",
     "45100000-8",

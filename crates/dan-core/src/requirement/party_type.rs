@@ -5,7 +5,7 @@ use crate::inquiry::Inquiry;
 use crate::party::Party;
 use crate::ports::{Fact, FactQuery, FactTable};
 
-/// What a party is (`wire-api.md` §6 PartyTypeConstraint).
+/// What a party is (`wire-api.md` §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartyType {
     /// A person.
