@@ -65,7 +65,8 @@ impl Default for Patience {
 }
 
 /// What is to be said to a peer whose request body could not be read, from the error hyper gave: 408 where it stalled,
-/// 400 where its framing is broken or it was cut short.
+/// 400 where its framing is broken or it was cut short. hyper closes the connection after that answer whatever it says;
+/// the answer should say so in `connection: close`.
 #[must_use]
 pub fn refusal_of_body(error: &(dyn Error + 'static)) -> Refusal {
     let mut next = Some(error);
@@ -86,8 +87,7 @@ pub(crate) fn stands_for_refusal(method: &http::Method) -> bool {
     method.as_str() == REFUSED_METHOD
 }
 
-/// The guard itself, around a TCP or TLS stream.
-#[derive(Debug)]
+/// The guard itself, around a TCP or TLS stream. Not printable: it holds what peers send.
 pub struct HeadGuard<T> {
     io: T,
     framing: Framing,
@@ -561,7 +561,7 @@ mod tests {
             (CHUNKED, patience(long, long, quick), Err(0)),
         ] {
             let io = Scripted {
-                pieces: VecDeque::from([input.as_bytes().to_vec()]),
+                pieces: input.as_bytes().chunks(64).map(<[u8]>::to_vec).collect(),
                 silent_at_end: true,
             };
             let refused = Arc::new(OnceLock::new());
@@ -584,5 +584,73 @@ mod tests {
                 .await
                 .unwrap();
         }
+    }
+
+    fn guard(pieces: &[&[u8]], patience: Patience) -> HeadGuard<Scripted> {
+        let pieces = pieces.iter().map(|piece| piece.to_vec()).collect();
+        HeadGuard::new(
+            Scripted {
+                pieces,
+                silent_at_end: true,
+            },
+            patience,
+            Arc::default(),
+        )
+    }
+
+    fn read_once(guard: &mut HeadGuard<Scripted>) -> Poll<usize> {
+        let mut room = [0; 512];
+        let mut buf = ReadBuf::new(&mut room);
+        let polled = Pin::new(guard).poll_read(&mut Context::from_waker(Waker::noop()), &mut buf);
+        polled.map(|read| read.map_or(0, |()| buf.filled().len()))
+    }
+
+    #[tokio::test]
+    async fn bytes_of_an_unfinished_head_win_it_no_time() {
+        let mut guard = guard(&[b"GET / "], Patience::default());
+        assert!(read_once(&mut guard).is_pending());
+        assert_eq!(guard.reading.phase, Some(Phase::Head));
+        let mut room = *b"HTTP/1.1";
+        let mut buf = ReadBuf::new(&mut room);
+        buf.set_filled(8);
+        guard.judge(&mut buf, 0);
+        assert_eq!(
+            guard.reading.phase,
+            Some(Phase::Head),
+            "the same wait goes on"
+        );
+        guard.io.pieces.push_back(b"\r\nhost: a\r\n\r\n".to_vec());
+        assert_eq!(read_once(&mut guard), Poll::Ready(27));
+        assert_eq!(guard.reading.phase, None);
+    }
+
+    #[tokio::test]
+    async fn closing_takes_in_what_is_sent_and_waits_only_for_a_peer_in_the_middle_of_something() {
+        let mut cx = Context::from_waker(Waker::noop());
+        for (first, waits) in [
+            (&b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"[..], false),
+            (b"GET / HTTP/1.1\r\n\r\n", true),
+        ] {
+            let mut guard = guard(&[first, b"more", b"and more"], Patience::default());
+            assert!(read_once(&mut guard).is_ready());
+            let closed = Pin::new(&mut guard).poll_shutdown(&mut cx);
+            assert_eq!(closed.is_pending(), waits);
+            assert!(guard.io.pieces.is_empty());
+            guard.io.pieces.push_back(b"still".to_vec());
+            assert_eq!(
+                Pin::new(&mut guard).poll_shutdown(&mut cx).is_pending(),
+                waits
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn closing_takes_in_a_bounded_amount() {
+        let chunk = [b'x'; LINGER_CHUNK];
+        let pieces = vec![&chunk[..]; LINGER_BYTES / LINGER_CHUNK + 10];
+        let mut guard = guard(&pieces, Patience::default());
+        let closed = Pin::new(&mut guard).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        assert!(closed.is_ready());
+        assert_eq!(guard.io.pieces.len(), 9);
     }
 }

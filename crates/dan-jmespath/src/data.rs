@@ -157,6 +157,38 @@ impl<'a> Data<'a> {
     }
 }
 
+/// What is directly in an array or object, in order; it holds on to what it goes through.
+pub(crate) enum Children<'a> {
+    BorrowedItems(std::slice::Iter<'a, Value>),
+    BuiltItems(Rc<BuiltList<'a>>, usize),
+    BorrowedMembers(serde_json::map::Iter<'a>),
+    BuiltMembers(Rc<BuiltRecord<'a>>, usize),
+}
+
+impl<'a> Iterator for Children<'a> {
+    /// The key, empty for elements of an array, and the value.
+    type Item = (&'a str, Data<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::BorrowedItems(items) => items.next().map(|item| ("", Data::from(item))),
+            Self::BuiltItems(list, place) => {
+                let item = list.items.get(*place)?;
+                *place = place.saturating_add(1);
+                Some(("", item.clone()))
+            }
+            Self::BorrowedMembers(members) => members
+                .next()
+                .map(|(key, value)| (key.as_str(), Data::from(value))),
+            Self::BuiltMembers(record, place) => {
+                let (key, value) = record.members.get(*place)?;
+                *place = place.saturating_add(1);
+                Some((key, value.clone()))
+            }
+        }
+    }
+}
+
 impl Text<'_> {
     pub(crate) fn as_str(&self) -> &str {
         match self {
@@ -184,6 +216,13 @@ impl<'a> List<'a> {
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Data<'a>> + '_ {
         (0..self.len()).filter_map(|place| self.get(place))
     }
+
+    pub(crate) fn children(&self) -> Children<'a> {
+        match self {
+            Self::Borrowed(items) => Children::BorrowedItems(items.iter()),
+            Self::Built(list) => Children::BuiltItems(Rc::clone(list), 0),
+        }
+    }
 }
 
 impl<'a> Record<'a> {
@@ -205,29 +244,10 @@ impl<'a> Record<'a> {
     }
 
     /// Members in the order they were written.
-    pub(crate) fn iter(&self) -> Members<'a, '_> {
+    pub(crate) fn children(&self) -> Children<'a> {
         match self {
-            Self::Borrowed(members) => Members::Borrowed(members.iter()),
-            Self::Built(record) => Members::Built(record.members.iter()),
-        }
-    }
-}
-
-/// Members of a [`Record`].
-pub(crate) enum Members<'a, 'r> {
-    Borrowed(serde_json::map::Iter<'a>),
-    Built(std::slice::Iter<'r, (&'a str, Data<'a>)>),
-}
-
-impl<'a> Iterator for Members<'a, '_> {
-    type Item = (&'a str, Data<'a>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match self {
-            Self::Borrowed(members) => members
-                .next()
-                .map(|(key, value)| (key.as_str(), Data::from(value))),
-            Self::Built(members) => members.next().cloned(),
+            Self::Borrowed(members) => Children::BorrowedMembers(members.iter()),
+            Self::Built(record) => Children::BuiltMembers(Rc::clone(record), 0),
         }
     }
 }
@@ -250,6 +270,17 @@ impl<'a> BuiltList<'a> {
         self.depth = self.depth.max(item.built_depth());
         self.items.push(item);
         Ok(())
+    }
+
+    /// An array of the values that are not null; they have been charged where they are.
+    pub(crate) fn without_null(
+        mut items: Vec<Data<'a>>,
+        meter: &mut Meter,
+    ) -> Result<Data<'a>, EvaluationError> {
+        meter.steps(items.len())?;
+        items.retain(|item| !item.is_null());
+        let depth = items.iter().map(Data::built_depth).max().unwrap_or(0);
+        Self { items, depth }.finish()
     }
 
     pub(crate) fn finish(mut self) -> Result<Data<'a>, EvaluationError> {
@@ -277,7 +308,8 @@ impl<'a> BuiltRecord<'a> {
         value: Data<'a>,
         meter: &mut Meter,
     ) -> Result<(), EvaluationError> {
-        meter.steps(text_steps(key.len()))?;
+        // once to find its place, once to keep the index
+        meter.steps(text_steps(key.len()).saturating_mul(2))?;
         self.depth = self.depth.max(value.built_depth());
         if let Some(place) = self.place(key) {
             if let Some((_, old)) = self.members.get_mut(place) {
@@ -344,9 +376,9 @@ mod tests {
                 panic!("an object");
             };
             assert_eq!(record.len(), size);
-            let keys: Vec<&str> = record.iter().map(|(key, _)| key).collect();
+            let keys: Vec<&str> = record.children().map(|(key, _)| key).collect();
             assert_eq!(keys, names.iter().take(size).collect::<Vec<_>>());
-            assert!(record.iter().all(|(_, value)| value.is_true()));
+            assert!(record.children().all(|(_, value)| value.is_true()));
             assert!(record.get("k0").is_some_and(|value| value.is_true()));
             assert!(record.get("absent").is_none());
         }

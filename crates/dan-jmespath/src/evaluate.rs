@@ -106,21 +106,25 @@ fn evaluate_chain<'a>(chain: &'a Chain, current: &Data<'a>, meter: &mut Meter) -
         Start::Literal(literal) => Data::from(&**literal),
         Start::Group(inner) => evaluate(inner, current, meter)?,
     };
-    let mut projection: Option<Projection<'a>> = None;
-    for step in &chain.steps {
-        match &mut projection {
-            None if step.projects() => {
-                projection = Some(Projection::open(value, step, meter)?);
-                value = Data::Null;
-            }
-            None => value = take_step(step, &value, meter)?,
-            Some(open) => open.take(step, meter)?,
+    let mut steps = chain.steps.iter();
+    while let Some(step) = steps.as_slice().first() {
+        if step.projects() {
+            return project(value, steps.as_slice(), meter);
         }
+        value = take_step(step, &value, meter)?;
+        steps.next();
     }
-    match projection {
-        None => Ok(value),
-        Some(open) => open.close(meter),
+    Ok(value)
+}
+
+/// Takes steps of which the first opens a projection.
+#[inline(never)]
+fn project<'a>(value: Data<'a>, steps: &'a [Step], meter: &mut Meter) -> Evaluated<'a> {
+    let mut projection = Projection::of(value);
+    for step in steps {
+        projection.take(step, meter)?;
     }
+    projection.close(meter)
 }
 
 /// The result of a step that does not open a projection.

@@ -10,7 +10,7 @@ mod texts;
 
 use crate::ast::Expr;
 use crate::budget::Meter;
-use crate::data::{Data, ITEM_BYTES, List, Record};
+use crate::data::{Data, List, Record};
 use crate::error::{CompileError, EvaluationError};
 use crate::evaluate::{Evaluated, evaluate};
 use crate::number::Numeric;
@@ -200,33 +200,68 @@ impl Arguments {
 #[inline(never)]
 pub(crate) fn call<'a>(call: &'a Call, current: &Data<'a>, meter: &mut Meter) -> Evaluated<'a> {
     meter.steps(1)?;
-    let give = |number: usize, expression: &'a Expr, meter: &mut Meter| {
-        evaluate(expression, current, meter).map(|data| Given {
-            function: call.name,
-            number,
-            data,
-        })
+    let site = Site {
+        function: call.name,
+        current,
     };
     match &call.bound {
-        Bound::One(function, only) => function(&give(1, only, meter)?, meter),
-        Bound::Two(function, first, second) => {
-            let first = give(1, first, meter)?;
-            function(&first, &give(2, second, meter)?, meter)
-        }
+        Bound::One(function, value) => site.one(*function, value, meter),
+        Bound::Two(function, first, second) => site.two(*function, [first, second], meter),
         Bound::By {
             function,
             reference,
             number,
             value,
-        } => function(&give(*number, value, meter)?, reference, meter),
-        Bound::Any(function, values) => {
-            meter.items(values.len(), ITEM_BYTES.saturating_mul(2))?;
-            let mut given = Vec::with_capacity(values.len());
-            for (number, value) in (1_usize..).zip(values) {
-                given.push(give(number, value, meter)?);
-            }
-            function(given, meter)
+        } => {
+            let given = site.give(*number, value, meter)?;
+            function(&given, reference, meter)
         }
+        Bound::Any(function, values) => site.any(*function, values, meter),
+    }
+}
+
+/// Where arguments are evaluated.
+struct Site<'a, 'c> {
+    function: &'static str,
+    current: &'c Data<'a>,
+}
+
+impl<'a> Site<'a, '_> {
+    fn give(
+        &self,
+        number: usize,
+        argument: &'a Expr,
+        meter: &mut Meter,
+    ) -> Result<Given<'a>, EvaluationError> {
+        Ok(Given {
+            function: self.function,
+            number,
+            data: evaluate(argument, self.current, meter)?,
+        })
+    }
+
+    #[inline(never)]
+    fn one(&self, function: One, value: &'a Expr, meter: &mut Meter) -> Evaluated<'a> {
+        let given = self.give(1, value, meter)?;
+        function(&given, meter)
+    }
+
+    #[inline(never)]
+    fn two(&self, function: Two, values: [&'a Expr; 2], meter: &mut Meter) -> Evaluated<'a> {
+        let [first, second] = values;
+        let first = self.give(1, first, meter)?;
+        let second = self.give(2, second, meter)?;
+        function(&first, &second, meter)
+    }
+
+    #[inline(never)]
+    fn any(&self, function: Any, values: &'a [Expr], meter: &mut Meter) -> Evaluated<'a> {
+        meter.items(values.len(), size_of::<Given<'_>>())?;
+        let mut given = Vec::with_capacity(values.len());
+        for (number, value) in (1_usize..).zip(values) {
+            given.push(self.give(number, value, meter)?);
+        }
+        function(given, meter)
     }
 }
 

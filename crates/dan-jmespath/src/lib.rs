@@ -11,6 +11,9 @@
 //! - names of functions, numbers of arguments, `&` and a slice step of 0 are checked when the
 //!   expression is compiled, so an error does not depend on the document;
 //! - `!` binds looser than a chain: `!a.b` is `!(a.b)`;
+//! - what follows a projection applies to each element until `|`, `)` or `[]`, after a multi-select
+//!   as after a name: `[*].{a: b}.a` is a list of each `a` (implementations differ on both; this is
+//!   how JmesPath.Net reads them);
 //! - numbers are compared by exact value (`1 == 1.0`), and integers stay integers in `sum`, `avg`,
 //!   `abs`, `ceil` and `floor` as long as they fit 64 bits;
 //! - `<`, `<=`, `>` and `>=` are for numbers; of anything else they give null;

@@ -1,6 +1,7 @@
-//! What a value costs to compare, to write as text and to copy into the result.
+//! What it costs to compare values, to write one as text and to copy one into the result.
 //!
-//! All three recurse over values; none goes deeper than [`VALUE_DEPTH_MAX`].
+//! All three walk down into a value; they keep their place in a list of their own instead of
+//! recursing, and go no deeper than [`VALUE_DEPTH_MAX`].
 
 use std::mem::size_of;
 
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::VALUE_DEPTH_MAX;
 use crate::budget::{Meter, text_steps};
-use crate::data::{Data, List, Record};
+use crate::data::{Children, Data, Record};
 use crate::error::EvaluationError;
 use crate::number::Numeric;
 
@@ -19,9 +20,38 @@ const ELEMENT_BYTES: usize = size_of::<Value>();
 /// hash, and the place in the index with room to spare.
 const MEMBER_BYTES: usize = size_of::<(String, Value)>().saturating_add(3 * size_of::<usize>());
 
-/// One level further down.
-fn below(depth: usize) -> Result<usize, EvaluationError> {
-    depth.checked_sub(1).ok_or(EvaluationError::TooDeep)
+/// Goes one level down.
+fn descend<T>(into: T, levels: &mut Vec<T>) -> Result<(), EvaluationError> {
+    if levels.len() >= VALUE_DEPTH_MAX {
+        return Err(EvaluationError::TooDeep);
+    }
+    levels.push(into);
+    Ok(())
+}
+
+/// Two arrays, or two objects, on the way through the first of them.
+enum Pair<'a> {
+    Lists(Children<'a>, Children<'a>),
+    Records(Children<'a>, Record<'a>),
+}
+
+impl<'a> Pair<'a> {
+    /// The next two values to compare; the second is missing if an object lacks it.
+    fn next(
+        &mut self,
+        meter: &mut Meter,
+    ) -> Result<Option<(Data<'a>, Option<Data<'a>>)>, EvaluationError> {
+        match self {
+            Self::Lists(a, b) => Ok(a.next().map(|(_, a)| (a, b.next().map(|(_, b)| b)))),
+            Self::Records(a, b) => {
+                let Some((key, a)) = a.next() else {
+                    return Ok(None);
+                };
+                meter.text(key.len())?;
+                Ok(Some((a, b.get(key))))
+            }
+        }
+    }
 }
 
 /// Whether two values are equal: numbers by value, objects without regard to order.
@@ -30,13 +60,31 @@ pub(crate) fn equal(
     b: &Data<'_>,
     meter: &mut Meter,
 ) -> Result<bool, EvaluationError> {
-    equal_within(a, b, VALUE_DEPTH_MAX, meter)
+    let mut levels = Vec::new();
+    if !alike(a, b, &mut levels, meter)? {
+        return Ok(false);
+    }
+    while let Some(level) = levels.last_mut() {
+        match level.next(meter)? {
+            None => {
+                levels.pop();
+            }
+            Some((a, Some(b))) => {
+                if !alike(&a, &b, &mut levels, meter)? {
+                    return Ok(false);
+                }
+            }
+            Some((_, None)) => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
-fn equal_within(
-    a: &Data<'_>,
-    b: &Data<'_>,
-    depth: usize,
+/// Whether two values can be equal; what is in them is left to compare.
+fn alike<'a>(
+    a: &Data<'a>,
+    b: &Data<'a>,
+    levels: &mut Vec<Pair<'a>>,
     meter: &mut Meter,
 ) -> Result<bool, EvaluationError> {
     meter.steps(1)?;
@@ -44,105 +92,87 @@ fn equal_within(
         (Data::Null, Data::Null) => Ok(true),
         (Data::Bool(a), Data::Bool(b)) => Ok(a == b),
         (Data::Number(a), Data::Number(b)) => {
-            Ok(Numeric::from_json(a).order(Numeric::from_json(b)).is_eq())
+            let order = Numeric::from_json(a).order(Numeric::from_json(b));
+            Ok(order.is_eq())
         }
         (Data::Text(a), Data::Text(b)) => {
             let (a, b) = (a.as_str(), b.as_str());
+            meter.text(a.len().min(b.len()))?;
+            Ok(a == b)
+        }
+        (Data::List(a), Data::List(b)) => {
             if a.len() != b.len() {
                 return Ok(false);
             }
-            meter.text(a.len())?;
-            Ok(a == b)
+            descend(Pair::Lists(a.children(), b.children()), levels)?;
+            Ok(true)
         }
-        (Data::List(a), Data::List(b)) => equal_lists(a, b, below(depth)?, meter),
-        (Data::Record(a), Data::Record(b)) => equal_records(a, b, below(depth)?, meter),
+        (Data::Record(a), Data::Record(b)) => {
+            if a.len() != b.len() {
+                return Ok(false);
+            }
+            descend(Pair::Records(a.children(), b.clone()), levels)?;
+            Ok(true)
+        }
         (_, _) => Ok(false),
     }
 }
 
-fn equal_lists(
-    a: &List<'_>,
-    b: &List<'_>,
-    depth: usize,
-    meter: &mut Meter,
-) -> Result<bool, EvaluationError> {
-    if a.len() != b.len() {
-        return Ok(false);
-    }
-    for (a, b) in a.iter().zip(b.iter()) {
-        if !equal_within(&a, &b, depth, meter)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn equal_records(
-    a: &Record<'_>,
-    b: &Record<'_>,
-    depth: usize,
-    meter: &mut Meter,
-) -> Result<bool, EvaluationError> {
-    if a.len() != b.len() {
-        return Ok(false);
-    }
-    for (key, a) in a.iter() {
-        meter.text(key.len())?;
-        let Some(b) = b.get(key) else {
-            return Ok(false);
-        };
-        if !equal_within(&a, &b, depth, meter)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// An array or object that is being written.
+struct Written<'a> {
+    children: Children<'a>,
+    keys: bool,
+    any: bool,
 }
 
 /// Writes a value as compact JSON.
 pub(crate) fn to_json_text(data: &Data<'_>, meter: &mut Meter) -> Result<String, EvaluationError> {
-    let mut text = String::new();
-    write(data, &mut text, VALUE_DEPTH_MAX, meter)?;
-    Ok(text)
+    let mut out = String::new();
+    let mut levels = Vec::new();
+    write(data, &mut levels, &mut out, meter)?;
+    while let Some(level) = levels.last_mut() {
+        let Some((key, child)) = level.children.next() else {
+            push(if level.keys { "}" } else { "]" }, &mut out, meter)?;
+            levels.pop();
+            continue;
+        };
+        if level.any {
+            push(",", &mut out, meter)?;
+        }
+        level.any = true;
+        if level.keys {
+            quote(key, &mut out, meter)?;
+            push(":", &mut out, meter)?;
+        }
+        write(&child, &mut levels, &mut out, meter)?;
+    }
+    Ok(out)
 }
 
-fn write(
-    data: &Data<'_>,
+/// Writes a value, or the bracket that opens it.
+fn write<'a>(
+    data: &Data<'a>,
+    levels: &mut Vec<Written<'a>>,
     out: &mut String,
-    depth: usize,
     meter: &mut Meter,
 ) -> Result<(), EvaluationError> {
     meter.steps(1)?;
-    match data {
-        Data::Null => push("null", out, meter),
-        Data::Bool(true) => push("true", out, meter),
-        Data::Bool(false) => push("false", out, meter),
-        Data::Number(number) => push(&number.to_string(), out, meter),
-        Data::Text(text) => quote(text.as_str(), out, meter),
-        Data::List(list) => {
-            let depth = below(depth)?;
-            push("[", out, meter)?;
-            for (place, item) in list.iter().enumerate() {
-                if place > 0 {
-                    push(",", out, meter)?;
-                }
-                write(&item, out, depth, meter)?;
-            }
-            push("]", out, meter)
-        }
-        Data::Record(record) => {
-            let depth = below(depth)?;
-            push("{", out, meter)?;
-            for (place, (key, value)) in record.iter().enumerate() {
-                if place > 0 {
-                    push(",", out, meter)?;
-                }
-                quote(key, out, meter)?;
-                push(":", out, meter)?;
-                write(&value, out, depth, meter)?;
-            }
-            push("}", out, meter)
-        }
-    }
+    let (children, keys) = match data {
+        Data::Null => return push("null", out, meter),
+        Data::Bool(true) => return push("true", out, meter),
+        Data::Bool(false) => return push("false", out, meter),
+        Data::Number(number) => return push(&number.to_string(), out, meter),
+        Data::Text(text) => return quote(text.as_str(), out, meter),
+        Data::List(list) => (list.children(), false),
+        Data::Record(record) => (record.children(), true),
+    };
+    let level = Written {
+        children,
+        keys,
+        any: false,
+    };
+    descend(level, levels)?;
+    push(if keys { "{" } else { "[" }, out, meter)
 }
 
 fn push(piece: &str, out: &mut String, meter: &mut Meter) -> Result<(), EvaluationError> {
@@ -188,39 +218,96 @@ fn escaped(special: char) -> String {
     short.to_owned()
 }
 
+/// An array or object that is being copied.
+struct Copied<'a> {
+    children: Children<'a>,
+    built: Built,
+}
+
+enum Built {
+    Items(Vec<Value>),
+    /// The members, and the key of the one that is being copied.
+    Members(Map<String, Value>, String),
+}
+
+impl<'a> Copied<'a> {
+    /// The next value to copy.
+    fn next(&mut self, meter: &mut Meter) -> Result<Option<Data<'a>>, EvaluationError> {
+        let Some((name, child)) = self.children.next() else {
+            return Ok(None);
+        };
+        if let Built::Members(_, key) = &mut self.built {
+            *key = copy_text(name, meter)?;
+        }
+        Ok(Some(child))
+    }
+
+    fn add(&mut self, value: Value) {
+        match &mut self.built {
+            Built::Items(items) => items.push(value),
+            Built::Members(members, key) => {
+                members.insert(std::mem::take(key), value);
+            }
+        }
+    }
+
+    fn finish(self) -> Value {
+        match self.built {
+            Built::Items(items) => Value::Array(items),
+            Built::Members(members, _) => Value::Object(members),
+        }
+    }
+}
+
 /// Copies a value into the result.
 pub(crate) fn to_value(data: &Data<'_>, meter: &mut Meter) -> Result<Value, EvaluationError> {
     meter.bytes(ELEMENT_BYTES)?;
-    copy(data, VALUE_DEPTH_MAX, meter)
+    let mut levels = Vec::new();
+    let mut done = copy(data, &mut levels, meter)?;
+    while let Some(level) = levels.last_mut() {
+        if let Some(value) = done.take() {
+            level.add(value);
+        }
+        done = match level.next(meter)? {
+            Some(child) => copy(&child, &mut levels, meter)?,
+            None => levels.pop().map(Copied::finish),
+        };
+    }
+    Ok(done.unwrap_or_default())
 }
 
-fn copy(data: &Data<'_>, depth: usize, meter: &mut Meter) -> Result<Value, EvaluationError> {
+/// The copy of a value; none if it is an array or object, whose children are left to copy.
+fn copy<'a>(
+    data: &Data<'a>,
+    levels: &mut Vec<Copied<'a>>,
+    meter: &mut Meter,
+) -> Result<Option<Value>, EvaluationError> {
     meter.steps(1)?;
-    match data {
-        Data::Null => Ok(Value::Null),
-        Data::Bool(flag) => Ok(Value::Bool(*flag)),
-        Data::Number(number) => Ok(Value::Number(number.clone())),
-        Data::Text(text) => copy_text(text.as_str(), meter).map(Value::String),
+    let level = match data {
+        Data::Null => return Ok(Some(Value::Null)),
+        Data::Bool(flag) => return Ok(Some(Value::Bool(*flag))),
+        Data::Number(number) => return Ok(Some(Value::Number(number.clone()))),
+        Data::Text(text) => {
+            return copy_text(text.as_str(), meter).map(|text| Some(Value::String(text)));
+        }
         Data::List(list) => {
-            let depth = below(depth)?;
             meter.items(list.len(), ELEMENT_BYTES)?;
-            let mut items = Vec::with_capacity(list.len());
-            for item in list.iter() {
-                items.push(copy(&item, depth, meter)?);
+            Copied {
+                children: list.children(),
+                built: Built::Items(Vec::with_capacity(list.len())),
             }
-            Ok(Value::Array(items))
         }
         Data::Record(record) => {
-            let depth = below(depth)?;
             meter.items(record.len(), MEMBER_BYTES)?;
-            let mut members = Map::with_capacity(record.len());
-            for (key, value) in record.iter() {
-                let key = copy_text(key, meter)?;
-                members.insert(key, copy(&value, depth, meter)?);
+            let members = Map::with_capacity(record.len());
+            Copied {
+                children: record.children(),
+                built: Built::Members(members, String::new()),
             }
-            Ok(Value::Object(members))
         }
-    }
+    };
+    descend(level, levels)?;
+    Ok(None)
 }
 
 fn copy_text(text: &str, meter: &mut Meter) -> Result<String, EvaluationError> {

@@ -7,7 +7,7 @@ use std::mem::size_of;
 
 use crate::ast::{Expr, Slice, Step};
 use crate::budget::Meter;
-use crate::data::{BuiltList, Data, ITEM_BYTES, List};
+use crate::data::{BuiltList, Children, Data, ITEM_BYTES, List};
 use crate::error::EvaluationError;
 use crate::evaluate::{Evaluated, evaluate, take_step};
 
@@ -26,18 +26,12 @@ pub(crate) struct Projection<'a> {
 }
 
 impl<'a> Projection<'a> {
-    /// Applies `step`, which [projects](Step::projects), to `value`.
-    pub(crate) fn open(
-        value: Data<'a>,
-        step: &'a Step,
-        meter: &mut Meter,
-    ) -> Result<Self, EvaluationError> {
-        let mut projection = Self {
+    /// No projection yet, one value.
+    pub(crate) fn of(value: Data<'a>) -> Self {
+        Self {
             values: vec![value],
             levels: Vec::new(),
-        };
-        projection.spread(step, meter)?;
-        Ok(projection)
+        }
     }
 
     /// Applies `step` to every value.
@@ -47,9 +41,7 @@ impl<'a> Projection<'a> {
         meter: &mut Meter,
     ) -> Result<(), EvaluationError> {
         if matches!(step, Step::Flatten) {
-            let whole = std::mem::take(self).close(meter)?;
-            *self = Self::open(whole, step, meter)?;
-            return Ok(());
+            *self = Self::of(std::mem::take(self).close(meter)?);
         }
         if step.projects() {
             return self.spread(step, meter);
@@ -75,27 +67,39 @@ impl<'a> Projection<'a> {
         Ok(())
     }
 
-    /// Ends all open projections: each gathers its values that are not null into an array.
-    pub(crate) fn close(self, meter: &mut Meter) -> Evaluated<'a> {
-        let mut values = self.values;
-        for level in self.levels.into_iter().rev() {
-            meter.steps(level.len())?;
-            meter.items(level.len(), ITEM_BYTES)?;
-            let mut gathered = Vec::with_capacity(level.len());
-            let mut rest = values.into_iter();
-            for group in level {
-                gathered.push(match group {
-                    None => Data::Null,
-                    Some(count) => gather(rest.by_ref().take(count), meter)?,
-                });
-            }
-            values = gathered;
+    /// Ends all open projections.
+    pub(crate) fn close(mut self, meter: &mut Meter) -> Evaluated<'a> {
+        while !self.levels.is_empty() {
+            self.gather(meter)?;
         }
-        Ok(values.pop().unwrap_or(Data::Null))
+        Ok(self.values.pop().unwrap_or(Data::Null))
+    }
+
+    /// Ends the innermost projection: it gathers its values that are not null into arrays.
+    fn gather(&mut self, meter: &mut Meter) -> Result<(), EvaluationError> {
+        let level = self.levels.pop().unwrap_or_default();
+        if let [Some(_)] = level.as_slice() {
+            // all values belong together: keep the list they are in
+            let values = std::mem::take(&mut self.values);
+            self.values.push(BuiltList::without_null(values, meter)?);
+            return Ok(());
+        }
+        meter.steps(level.len())?;
+        meter.items(level.len(), ITEM_BYTES)?;
+        let mut gathered = Vec::with_capacity(level.len());
+        let mut rest = std::mem::take(&mut self.values).into_iter();
+        for group in level {
+            gathered.push(match group {
+                None => Data::Null,
+                Some(count) => without_null(rest.by_ref().take(count), meter)?,
+            });
+        }
+        self.values = gathered;
+        Ok(())
     }
 }
 
-fn gather<'a>(values: impl Iterator<Item = Data<'a>>, meter: &mut Meter) -> Evaluated<'a> {
+fn without_null<'a>(values: impl Iterator<Item = Data<'a>>, meter: &mut Meter) -> Evaluated<'a> {
     let mut list = BuiltList::default();
     for value in values.filter(|value| !value.is_null()) {
         list.push(value, meter)?;
@@ -110,23 +114,26 @@ fn spread_one<'a>(
     out: &mut Vec<Data<'a>>,
     meter: &mut Meter,
 ) -> Result<bool, EvaluationError> {
-    match (step, value) {
-        (Step::Members, Data::Record(record)) => {
-            for (_, member) in record.iter() {
-                push(member, out, meter)?;
-            }
-        }
-        (Step::Elements, Data::List(list)) => {
-            for item in list.iter() {
-                push(item, out, meter)?;
-            }
-        }
-        (Step::Filter(condition), Data::List(list)) => filter(condition, list, out, meter)?,
-        (Step::Slice(slice), Data::List(list)) => cut(slice, list, out, meter)?,
-        (Step::Flatten, Data::List(list)) => flatten(list, out, meter)?,
+    let done = match (step, value) {
+        (Step::Members, Data::Record(record)) => all(record.children(), out, meter),
+        (Step::Elements, Data::List(list)) => all(list.children(), out, meter),
+        (Step::Filter(condition), Data::List(list)) => filter(condition, list, out, meter),
+        (Step::Slice(slice), Data::List(list)) => cut(slice, list, out, meter),
+        (Step::Flatten, Data::List(list)) => flatten(list, out, meter),
         (_, _) => return Ok(false),
+    };
+    done.map(|()| true)
+}
+
+fn all<'a>(
+    children: Children<'a>,
+    out: &mut Vec<Data<'a>>,
+    meter: &mut Meter,
+) -> Result<(), EvaluationError> {
+    for (_, child) in children {
+        push(child, out, meter)?;
     }
-    Ok(true)
+    Ok(())
 }
 
 fn push<'a>(
@@ -300,5 +307,20 @@ mod tests {
         assert_eq!(found("a[*].b[*].to_string(@)"), json!([["1", "null"], []]));
         assert_eq!(found("a[*].b[]"), json!([1]));
         assert_eq!(found("a[*].b | [0]"), json!([1, null]));
+    }
+
+    #[test]
+    fn a_multi_select_does_not_end_a_projection() {
+        let document = json!({"a": [{"b": [{"c": 1}, {"c": 2}]}, {"b": [{"c": 3}]}]});
+        let found = |text: &str| -> Value {
+            crate::Expression::compile(text)
+                .expect("an expression")
+                .search(&document, &Budget::default())
+                .expect("a result")
+        };
+        assert_eq!(found("a[].b[].[c, c][0]"), json!([1, 2, 3]));
+        assert_eq!(found("a[*].b[*].{x: c}.x"), json!([[1, 2], [3]]));
+        assert_eq!(found("a[].b[].[c, c] | [0]"), json!([1, 1]));
+        assert_eq!(found("(a[].b[].{x: c})[0].x"), json!(1));
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn contains<'a>(
 /// In the order they were written.
 pub(super) fn keys<'a>(given: &Given<'a>, meter: &mut Meter) -> Evaluated<'a> {
     let mut keys = BuiltList::default();
-    for (key, _) in given.record()?.iter() {
+    for (key, _) in given.record()?.children() {
         keys.push(Data::borrowed(key), meter)?;
     }
     keys.finish()
@@ -50,7 +50,7 @@ pub(super) fn keys<'a>(given: &Given<'a>, meter: &mut Meter) -> Evaluated<'a> {
 /// In the order they were written.
 pub(super) fn values<'a>(given: &Given<'a>, meter: &mut Meter) -> Evaluated<'a> {
     let mut values = BuiltList::default();
-    for (_, value) in given.record()?.iter() {
+    for (_, value) in given.record()?.children() {
         values.push(value, meter)?;
     }
     values.finish()
@@ -87,7 +87,7 @@ pub(super) fn map<'a>(given: &Given<'a>, by: &'a Expr, meter: &mut Meter) -> Eva
 pub(super) fn merge<'a>(given: Vec<Given<'a>>, meter: &mut Meter) -> Evaluated<'a> {
     let mut merged = BuiltRecord::default();
     for given in given {
-        for (key, value) in given.record()?.iter() {
+        for (key, value) in given.record()?.children() {
             merged.insert(key, value, meter)?;
         }
     }

@@ -30,7 +30,8 @@ impl Chance {
     }
 }
 
-const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "\"é x\""];
+const NAMES: [&str; 6] = ["a", "a", "b", "c", "d", "\"é x\""];
+const KEYS: [&str; 5] = ["a", "b", "c", "é x", "d"];
 const LITERALS: [&str; 16] = [
     "`0`",
     "`1`",
@@ -50,9 +51,20 @@ const LITERALS: [&str; 16] = [
     "`{\"a\": [1, null], \"b\": {\"c\": 2}}`",
 ];
 
-/// A document of at most `depth` levels.
+/// An object of at most `depth` levels.
 pub(crate) fn document(chance: &mut Chance, depth: usize) -> Value {
-    let kinds = if depth == 0 { 7 } else { 11 };
+    object(chance, depth, KEYS.len())
+}
+
+fn object(chance: &mut Chance, depth: usize, members: usize) -> Value {
+    let inner = depth.saturating_sub(1);
+    let keys = KEYS.iter().take(members);
+    keys.map(|key| ((*key).to_owned(), value(chance, inner)))
+        .collect()
+}
+
+fn value(chance: &mut Chance, depth: usize) -> Value {
+    let kinds = if depth == 0 { 7 } else { 14 };
     match chance.below(kinds) {
         0 => Value::Null,
         1 => json!(chance.once_in(2)),
@@ -61,28 +73,22 @@ pub(crate) fn document(chance: &mut Chance, depth: usize) -> Value {
         4 => json!(2.5),
         5 => json!(chance.pick(&["", "x", "yx", "é\"\n"])),
         6 => json!(chance.pick(&["1", "-2.5", "z"])),
-        7 | 8 => {
+        7..=9 => {
             let items = chance.below(4);
-            Value::Array(
-                (0..items)
-                    .map(|_| document(chance, depth.saturating_sub(1)))
-                    .collect(),
-            )
+            let inner = depth.saturating_sub(1);
+            Value::Array((0..items).map(|_| value(chance, inner)).collect())
         }
-        _ => ["a", "b", "c", "d", "é x"]
-            .iter()
-            .take(chance.below(6))
-            .map(|name| {
-                let value = document(chance, depth.saturating_sub(1));
-                ((*name).to_owned(), value)
-            })
-            .collect(),
+        _ => {
+            let members = chance.below(6);
+            object(chance, depth, members)
+        }
     }
 }
 
 /// A valid expression whose brackets nest at most `depth` deep.
 ///
-/// `!` stands only before parentheses: readers differ on what else it binds.
+/// Two things are left out, which implementations read in different ways: `!` before anything but
+/// parentheses, and steps after a multi-select in a projection.
 pub(crate) fn expression(chance: &mut Chance, depth: usize) -> String {
     let mut text = operand(chance, depth);
     while chance.once_in(4) {
@@ -96,50 +102,64 @@ pub(crate) fn expression(chance: &mut Chance, depth: usize) -> String {
 
 fn operand(chance: &mut Chance, depth: usize) -> String {
     let inner = depth.saturating_sub(1);
+    let mut projected = false;
     let mut text = match chance.below(if depth == 0 { 5 } else { 12 }) {
         0..=2 => chance.pick(&NAMES).to_owned(),
-        3 => chance
-            .pick(&["@", "*", "[*]", "[]", "[0]", "[-1]", "[::-1]"])
-            .to_owned(),
+        3 => chance.pick(&["@", "[0]", "[-1]"]).to_owned(),
         4 => chance.pick(&LITERALS).to_owned(),
         5 => {
-            return format!(
-                "{}({})",
-                chance.pick(&["!", "!!"]),
-                expression(chance, inner)
-            );
+            let not = chance.pick(&["!", "!!"]);
+            return format!("{not}({})", expression(chance, inner));
         }
         6 => format!("({})", expression(chance, inner)),
         7 => list(chance, inner),
         8 => record(chance, inner),
-        9 => format!("[?{}]", expression(chance, inner)),
+        9 => {
+            projected = true;
+            projection(chance, depth, "*")
+        }
         _ => call(chance, inner),
     };
-    while !chance.once_in(3) {
-        text.push_str(&step(chance, depth));
+    while chance.once_in(2) {
+        match chance.below(if depth == 0 { 6 } else { 9 }) {
+            0..=2 => {
+                text.push('.');
+                text.push_str(chance.pick(&NAMES));
+            }
+            3 => text.push_str(chance.pick(&["[0]", "[1]", "[-1]", "[-2]"])),
+            4 | 5 => {
+                projected = true;
+                text.push_str(&projection(chance, depth, ".*"));
+            }
+            6 => {
+                text.push('.');
+                text.push_str(&call(chance, inner));
+            }
+            _ => {
+                let select = if chance.once_in(2) { list } else { record };
+                text.push('.');
+                text.push_str(&select(chance, inner));
+                if projected {
+                    break;
+                }
+            }
+        }
     }
     text
 }
 
-fn step(chance: &mut Chance, depth: usize) -> String {
-    let inner = depth.saturating_sub(1);
-    match chance.below(if depth == 0 { 6 } else { 10 }) {
-        0..=2 => format!(".{}", chance.pick(&NAMES)),
-        3 | 4 => chance
-            .pick(&[".*", "[*]", "[]", "[0]", "[1]", "[-1]"])
-            .to_owned(),
-        5 => {
+fn projection(chance: &mut Chance, depth: usize, members: &str) -> String {
+    match chance.below(if depth == 0 { 5 } else { 6 }) {
+        0 => members.to_owned(),
+        1 | 2 => "[*]".to_owned(),
+        3 => "[]".to_owned(),
+        4 => {
             let bound = ["", "0", "1", "2", "-1", "-2"];
             let (start, stop) = (chance.pick(&bound), chance.pick(&bound));
-            format!(
-                "[{start}:{stop}{}]",
-                chance.pick(&["", ":", ":2", ":-1", ":-2"])
-            )
+            let step = chance.pick(&["", ":", ":2", ":-1", ":-2"]);
+            format!("[{start}:{stop}{step}]")
         }
-        6 => format!("[?{}]", expression(chance, inner)),
-        7 => format!(".{}", list(chance, inner)),
-        8 => format!(".{}", record(chance, inner)),
-        _ => format!(".{}", call(chance, inner)),
+        _ => format!("[?{}]", expression(chance, depth.saturating_sub(1))),
     }
 }
 

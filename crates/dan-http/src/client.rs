@@ -1,0 +1,171 @@
+//! The `Fetch` port over hyper: one pool, caps on bytes and time, no redirects.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use dan_core::ports::{
+    CallContext, Fetch, FetchError, FetchReply, FetchRequest, Method, PortFuture,
+};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{HeaderMap, Request, Response, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Incoming};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::timeout_at;
+
+/// Idle connections kept to one host.
+pub const IDLE_CONNECTIONS_MAX: usize = 64;
+/// How long an idle connection is kept.
+pub const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
+/// How long connecting may take; the whole call has its own deadline.
+pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// Longest address.
+pub const URL_BYTES_MAX: usize = 8 * 1024;
+
+/// Outbound HTTP over hyper and rustls.
+pub struct HttpClient {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl HttpClient {
+    /// A client that trusts the certificate authorities of the machine.
+    ///
+    /// # Errors
+    /// Why the TLS library could not be set up.
+    pub fn new() -> Result<Self, String> {
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .try_with_platform_verifier()
+            .map_err(|error| error.to_string())?
+            .with_no_client_auth();
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(CONNECT_TIME_MAX));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIME_MAX)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .build(connector);
+        Ok(Self { client })
+    }
+}
+
+impl Fetch for HttpClient {
+    fn fetch<'a>(
+        &'a self,
+        request: FetchRequest,
+        ctx: &'a CallContext,
+    ) -> PortFuture<'a, Result<FetchReply, FetchError>> {
+        Box::pin(async move {
+            let bytes_max = request.reply_bytes_max;
+            let request = build(request, &ctx.request_id)?;
+            let exchange = async {
+                let response = self.client.request(request).await.map_err(|error| {
+                    // The error's own text may repeat the address; its kind does not.
+                    let kind = if error.is_connect() {
+                        "no connection"
+                    } else {
+                        "the exchange broke"
+                    };
+                    FetchError::Network(kind.to_owned())
+                })?;
+                read(response, bytes_max).await
+            };
+            timeout_at(ctx.deadline, exchange)
+                .await
+                .map_err(|_elapsed| FetchError::Timeout)?
+        })
+    }
+}
+
+fn build(request: FetchRequest, request_id: &str) -> Result<Request<Full<Bytes>>, FetchError> {
+    let refused = |text: &str| FetchError::Refused(text.to_owned());
+    if request.url.len() > URL_BYTES_MAX {
+        return Err(refused("longer than 8 KiB"));
+    }
+    let uri: Uri = request
+        .url
+        .parse()
+        .map_err(|_invalid| refused("not a URL"))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
+        return Err(refused("not an http or https URL"));
+    }
+    let mut headers = HeaderMap::new();
+    for (name, value) in &request.headers {
+        let value = HeaderValue::from_str(value).map_err(|_invalid| refused("a header value"))?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    if let Some(secret) = &request.authorization {
+        headers.insert(AUTHORIZATION, sensitive(secret.expose())?);
+    }
+    for (name, secret) in &request.secret_headers {
+        let name = HeaderName::try_from(name).map_err(|_invalid| refused("a header name"))?;
+        headers.insert(name, sensitive(secret.expose())?);
+    }
+    let (media_type, body) = request.body.unwrap_or_default();
+    if !media_type.is_empty() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    }
+    let mut built = Request::new(Full::new(body));
+    *built.method_mut() = match request.method {
+        Method::Get => http::Method::GET,
+        Method::Post => http::Method::POST,
+    };
+    *built.uri_mut() = uri;
+    *built.headers_mut() = headers;
+    Ok(built)
+}
+
+/// Marked so that it is not shown by `Debug` and not kept in compression tables.
+fn sensitive(text: &str) -> Result<HeaderValue, FetchError> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_invalid| FetchError::Refused("a secret is no header value".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+async fn read(response: Response<Incoming>, bytes_max: usize) -> Result<FetchReply, FetchError> {
+    let (parts, mut body) = response.into_parts();
+    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+    if body.size_hint().lower() > limit {
+        return Err(FetchError::TooLarge);
+    }
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|_broken| FetchError::Network("the answer broke off".to_owned()))?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if whole.len().saturating_add(data.len()) > bytes_max {
+            return Err(FetchError::TooLarge);
+        }
+        whole.extend_from_slice(&data);
+    }
+    let text = |name| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    Ok(FetchReply {
+        status: parts.status.as_u16(),
+        media_type: text(CONTENT_TYPE).map(str::to_owned),
+        retry_after_s: text(RETRY_AFTER).and_then(|seconds| seconds.parse().ok()),
+        body: whole.freeze(),
+    })
+}

@@ -1,0 +1,298 @@
+//! The whole pipeline on one page: limits → route → authenticate → handler → render.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dan_core::caller::Caller;
+use dan_core::error::{Code, Fault};
+use dan_core::flow::authenticate;
+use dan_core::ports::{CallContext, Credentials};
+use dan_core::secret::Secret;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request};
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
+
+use crate::Node;
+use crate::limits::{
+    BODY_BYTES_MAX, IGNORED_BODY_BYTES_MAX, REQUEST_TIME_MAX, client_address, read_body,
+};
+use crate::listen::{Inbound, PeerInfo};
+use crate::query_string::QueryString;
+use crate::render::{self, Outbound};
+use crate::routes::{Access, Found, Route, find};
+use crate::visit::Visit;
+
+/// Header and query names an API key may come under (`clients.md` check 19).
+const KEY_NAMES: [&str; 2] = ["ocp-apim-subscription-key", "subscription-key"];
+
+impl Node {
+    /// Answers one request; never fails, whatever comes in.
+    pub async fn answer(self: Arc<Self>, inbound: Inbound, peer: PeerInfo) -> Outbound {
+        let started = Instant::now();
+        let id = self.exchange.new_id();
+        let deadline = started.checked_add(REQUEST_TIME_MAX).unwrap_or(started);
+        let ctx = CallContext {
+            request_id: Arc::from(id.as_str()),
+            deadline,
+        };
+        let mut log = LogLine::default();
+        let mut response = match inbound {
+            Inbound::Refused(refusal) => {
+                self.exchange.meter().requests_refused.count();
+                let fault = Fault::with(Code::InvalidAuthorizationRequest, refusal.reason)
+                    .status(refusal.status);
+                log.fault(&fault);
+                let mut response = render::fault(&fault, &id);
+                render::close(&mut response);
+                response
+            }
+            Inbound::Request(request) => self.respond(request, peer, &ctx, &mut log).await,
+        };
+        render::finish(&mut response, &id, &self.version);
+        log.write(&self, &ctx, &response, started);
+        response
+    }
+
+    async fn respond(
+        &self,
+        request: Request<Incoming>,
+        peer: PeerInfo,
+        ctx: &CallContext,
+        log: &mut LogLine,
+    ) -> Outbound {
+        let (parts, body) = request.into_parts();
+        let found = find(&parts.method, parts.uri.path());
+        let (route, path) = match found {
+            Ok(Found::Route(route, path)) => (route, path),
+            Ok(Found::Preflight) => return render::preflight(),
+            Ok(Found::Nothing) => {
+                let fault = Fault::with(
+                    Code::InvalidAuthorizationRequest,
+                    "there is no such address; see /v1/public/metadata/oas/json",
+                );
+                log.fault(&fault);
+                return render::fault(&fault.status(404), &ctx.request_id);
+            }
+            Err(fault) => {
+                log.fault(&fault);
+                return render::fault(&fault, &ctx.request_id);
+            }
+        };
+        log.route = Some(route.pattern);
+        let arrival = Arrival {
+            path,
+            parts,
+            body,
+            peer: peer.address.ip(),
+        };
+        let work = self.serve(route, arrival, ctx, log);
+        let mut response = match work.await {
+            Ok(response) => response,
+            Err(fault) => {
+                log.fault(&fault);
+                let mut response = render::fault(&fault, &ctx.request_id);
+                if matches!(fault.status, 408 | 413) {
+                    render::close(&mut response);
+                }
+                response
+            }
+        };
+        if route.cors {
+            render::allow_any_origin(&mut response);
+        }
+        response
+    }
+
+    async fn serve(
+        &self,
+        route: &'static Route,
+        arrival: Arrival,
+        ctx: &CallContext,
+        log: &mut LogLine,
+    ) -> Result<Outbound, Fault> {
+        let Arrival {
+            path,
+            parts,
+            body,
+            peer,
+        } = arrival;
+        let query = QueryString::parse(parts.uri.query().unwrap_or_default())?;
+        let late = |_elapsed| Fault::with(Code::ServiceNotAvailable, "no answer within 90 s");
+        let caller = match route.access {
+            Access::Anonymous => None,
+            Access::Consumer => {
+                let credentials = self.credentials(&parts.headers, &query, peer)?;
+                let proving = authenticate(&self.chain, &credentials, ctx);
+                Some(timeout_at(ctx.deadline, proving).await.map_err(late)??)
+            }
+        };
+        log.caller.clone_from(&caller);
+        let body = body_for(&parts.method, body, ctx).await?;
+        let visit = Visit {
+            node: self,
+            ctx,
+            caller: caller.as_ref(),
+            path: &path,
+            query: &query,
+            headers: &parts.headers,
+            body,
+        };
+        timeout_at(ctx.deadline, (route.handler)(&visit))
+            .await
+            .map_err(late)?
+    }
+
+    /// What the request presents. `X-NADOBE-*` counts from trusted proxies only (`contracts.md` §5).
+    fn credentials(
+        &self,
+        headers: &HeaderMap,
+        query: &QueryString,
+        peer: IpAddr,
+    ) -> Result<Credentials, Fault> {
+        let trusted = self.proxies.iter().any(|network| network.contains(peer));
+        let from_header = KEY_NAMES.iter().find_map(|name| headers.get(*name));
+        let api_key = match from_header {
+            Some(value) => value.to_str().ok().map(str::to_owned),
+            None => KEY_NAMES
+                .iter()
+                .find_map(|name| query.get(name))
+                .map(str::to_owned),
+        };
+        let forwarded = headers.get("x-nadobe-authorization").filter(|_| trusted);
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let (first, second) = (values.next(), values.next());
+        if second.is_some() {
+            return Err(Fault::with(
+                Code::InvalidAccessToken,
+                "two Authorization headers",
+            ));
+        }
+        let bearer = forwarded
+            .or(first)
+            .and_then(|value| value.to_str().ok())
+            .map(token_of);
+        Ok(Credentials {
+            api_key: api_key.map(|key| Secret::new(key.trim().to_owned())),
+            bearer: bearer.map(|token| Arc::new(Secret::new(token.to_owned()))),
+            certificate: None,
+            address: client_address(peer, headers, &self.proxies),
+        })
+    }
+}
+
+/// A request that found its route.
+struct Arrival {
+    path: Vec<String>,
+    parts: Parts,
+    body: Incoming,
+    peer: IpAddr,
+}
+
+/// The token after the scheme; a bare token counts too. `Bearer` twice is left to be refused.
+fn token_of(value: &str) -> &str {
+    let value = value.trim();
+    match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => value,
+    }
+}
+
+async fn body_for(method: &Method, body: Incoming, ctx: &CallContext) -> Result<Bytes, Fault> {
+    let late = |_elapsed| {
+        Fault::with(
+            Code::InvalidAuthorizationRequest,
+            "the body did not arrive in time",
+        )
+        .status(408)
+    };
+    let limit = if *method == Method::POST {
+        BODY_BYTES_MAX
+    } else {
+        IGNORED_BODY_BYTES_MAX
+    };
+    let body = timeout_at(ctx.deadline, read_body(body, limit))
+        .await
+        .map_err(late)??;
+    Ok(if *method == Method::POST {
+        body
+    } else {
+        Bytes::new()
+    })
+}
+
+/// One line a request: no query string, no header, no body, nothing of a person.
+#[derive(Default)]
+struct LogLine {
+    route: Option<&'static str>,
+    caller: Option<Caller>,
+    code: Option<u16>,
+    cause: Option<String>,
+}
+
+impl LogLine {
+    fn fault(&mut self, fault: &Fault) {
+        self.code = Some(fault.code.number());
+        self.cause.clone_from(&fault.cause);
+    }
+
+    fn write(&self, node: &Node, ctx: &CallContext, response: &Outbound, started: Instant) {
+        let meter = node.exchange.meter();
+        meter.requests.count();
+        let status = response.status();
+        if status.is_server_error() && self.code == Some(Code::InternalServerError.number()) {
+            meter.faults_internal.count();
+        }
+        let owner = self
+            .caller
+            .as_ref()
+            .map(|caller| caller.owner().to_string());
+        let line = tracing::field::display;
+        let (request_id, route) = (line(&ctx.request_id), self.route.unwrap_or("none"));
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (owner, cause) = (
+            owner.unwrap_or_default(),
+            self.cause.as_deref().unwrap_or_default(),
+        );
+        let (code, status) = (self.code.unwrap_or_default(), status.as_u16());
+        if status == 500 {
+            tracing::error!(
+                request.id = request_id,
+                route,
+                caller.owner = owner,
+                status,
+                fault.code = code,
+                duration_ms,
+                cause,
+                "request failed"
+            );
+        } else {
+            tracing::info!(
+                request.id = request_id,
+                route,
+                caller.owner = owner,
+                status,
+                fault.code = code,
+                duration_ms,
+                cause,
+                "request"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_found_whatever_the_scheme_looks_like() {
+        for text in ["Bearer t", "bearer t", "BEARER  t ", "t"] {
+            assert_eq!(token_of(text), "t", "{text}");
+        }
+        assert_eq!(token_of("Bearer Bearer t"), "Bearer t");
+        assert_eq!(token_of("Basic dXNlcjpw"), "Basic dXNlcjpw");
+    }
+}

@@ -1,0 +1,144 @@
+//! Sizes and deadlines of inbound requests; and whose word about addresses counts.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use dan_core::error::{Code, Fault};
+use http::HeaderMap;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+
+use crate::head_guard::refusal_of_body;
+
+/// Largest request body, in bytes.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Largest body of a GET or DELETE, which is read and ignored (`security.md` §1.3.1).
+pub const IGNORED_BODY_BYTES_MAX: usize = 64 * 1024;
+/// How long one request may take, all in all.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(90);
+
+/// Reads a whole body.
+///
+/// # Errors
+/// 1014 with 413 when it is larger than `bytes_max`, with 400 or 408 when it is cut short or stalls.
+pub(crate) async fn read_body(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Fault> {
+    let too_large = || {
+        let text = format!("the body is larger than {bytes_max} bytes");
+        Fault::with(Code::InvalidAuthorizationRequest, text).status(413)
+    };
+    if body.size_hint().lower() > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
+        return Err(too_large());
+    }
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            let refusal = refusal_of_body(&error);
+            Fault::with(Code::InvalidAuthorizationRequest, refusal.reason).status(refusal.status)
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if whole.len().saturating_add(data.len()) > bytes_max {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.freeze())
+}
+
+/// A network of proxies whose forwarding headers count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u32,
+}
+
+impl Network {
+    /// Reads `10.0.0.0/8`, `fd00::/8` or a single address.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = text
+            .split_once('/')
+            .map_or((text, None), |(a, p)| (a, Some(p)));
+        let address: IpAddr = address.parse().ok()?;
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Some(bits), |prefix| prefix.parse().ok())?;
+        (prefix <= bits).then_some(Self { address, prefix })
+    }
+
+    /// Whether an address lies in it.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let same = |left: u128, right: u128, bits: u32| {
+            let shift = bits.saturating_sub(self.prefix);
+            left.checked_shr(shift).unwrap_or(0) == right.checked_shr(shift).unwrap_or(0)
+        };
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(left), IpAddr::V4(right)) => {
+                same(u128::from(left.to_bits()), u128::from(right.to_bits()), 32)
+            }
+            (IpAddr::V6(left), IpAddr::V6(right)) => same(left.to_bits(), right.to_bits(), 128),
+            _ => false,
+        }
+    }
+}
+
+/// The client's address: the peer's, or behind a trusted proxy the last address it added to
+/// `X-Forwarded-For`.
+pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+    if !trusted.iter().any(|network| network.contains(peer)) {
+        return peer;
+    }
+    let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
+    forwarded
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.rsplit(',').next())
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn only_trusted_proxies_may_name_another_address() {
+        let trusted = [Network::parse("10.0.0.0/8").unwrap()];
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            "x-forwarded-for",
+            HeaderValue::from_static("1.1.1.1, 192.0.2.7"),
+        );
+        let proxy: IpAddr = "10.1.2.3".parse().unwrap();
+        let stranger: IpAddr = "11.1.2.3".parse().unwrap();
+        assert_eq!(
+            client_address(proxy, &headers, &trusted).to_string(),
+            "192.0.2.7"
+        );
+        assert_eq!(client_address(stranger, &headers, &trusted), stranger);
+        headers.insert("x-forwarded-for", HeaderValue::from_static("nonsense"));
+        assert_eq!(client_address(proxy, &headers, &trusted), proxy);
+    }
+
+    #[test]
+    fn networks_are_read_and_compared() {
+        for text in ["10.0.0.0/33", "x", "10.0.0.0/", "::/129"] {
+            assert_eq!(Network::parse(text), None, "{text}");
+        }
+        let single = Network::parse("127.0.0.1").unwrap();
+        assert!(single.contains("127.0.0.1".parse().unwrap()));
+        assert!(!single.contains("127.0.0.2".parse().unwrap()));
+        assert!(
+            Network::parse("0.0.0.0/0")
+                .unwrap()
+                .contains("9.9.9.9".parse().unwrap())
+        );
+        assert!(
+            !Network::parse("::/0")
+                .unwrap()
+                .contains("9.9.9.9".parse().unwrap())
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! The second listener: is it alive, is it ready, what did it count. Never on the public port.
+
+use std::sync::Arc;
+
+use dan_core::flow::Exchange;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode};
+use http_body_util::Full;
+use serde_json::json;
+
+use crate::listen::{Inbound, PeerInfo};
+use crate::render::{self, Outbound};
+
+/// Answers `/livez`, `/readyz` and `/metrics`.
+pub async fn answer(exchange: Arc<Exchange>, inbound: Inbound, _peer: PeerInfo) -> Outbound {
+    let Inbound::Request(request) = inbound else {
+        return render::empty(StatusCode::BAD_REQUEST);
+    };
+    match (request.method(), request.uri().path()) {
+        (&Method::GET, "/livez") => text("text/plain", "ok\n".to_owned()),
+        (&Method::GET, "/readyz") => ready(&exchange).await,
+        (&Method::GET, "/metrics") => text("text/plain; version=0.0.4", metrics(&exchange)),
+        _ => render::empty(StatusCode::NOT_FOUND),
+    }
+}
+
+/// Ready when the store takes writes and there is a catalogue. A mistake in the catalogue's files
+/// is shown, and does not make the node unready: it serves the last good picture.
+async fn ready(exchange: &Exchange) -> Outbound {
+    let catalog = exchange.catalog();
+    let store = exchange.ready().await;
+    let ready = store.is_ok() && !catalog.contexts().is_empty();
+    let detail = json!({
+        "ready": ready,
+        "store": store.map_or_else(|fault| fault.description(), |()| "ok".to_owned()),
+        "catalog": {
+            "version": catalog.version(),
+            "contexts": catalog.contexts().len(),
+            "datasets": catalog.dataset_count(),
+            "problems": *exchange.catalog_problems(),
+        },
+    });
+    let mut response = text("application/json", format!("{detail}\n"));
+    if !ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}
+
+/// Prometheus text, format 0.0.4.
+fn metrics(exchange: &Exchange) -> String {
+    let mut page = String::new();
+    for (name, help, count) in exchange.meter().read() {
+        page.push_str(&format!(
+            "# HELP {name} {help}\n# TYPE {name} counter\n{name} {count}\n"
+        ));
+    }
+    let problems = exchange.catalog_problems().len();
+    let datasets = exchange.catalog().dataset_count();
+    for (name, help, value) in [
+        (
+            "dan_catalog_problems",
+            "Mistakes in the catalogue's files",
+            problems,
+        ),
+        (
+            "dan_catalog_datasets",
+            "Datasets in the catalogue that is served",
+            datasets,
+        ),
+    ] {
+        page.push_str(&format!(
+            "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"
+        ));
+    }
+    page
+}
+
+fn text(media_type: &'static str, body: String) -> Outbound {
+    let mut response = render::empty(StatusCode::OK);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    *response.body_mut() = Full::new(body.into());
+    response
+}

@@ -1,0 +1,181 @@
+//! Answers and faults become HTTP responses.
+
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use dan_core::error::{Code, Fault};
+use dan_core::flow::Envelope;
+use dan_core::projection::Query;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue,
+    LOCATION, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::wire::fault::WireFault;
+
+/// What the server sends.
+pub(crate) type Outbound = Response<Full<Bytes>>;
+
+/// Media type of model answers (`wire-api.md` §3.1).
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Media type of errors, `version` and `ccr`.
+const JSON_UTF8: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+/// The lawful body digest, RFC 9530.
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+/// The signed statement.
+const SIGNATURE: HeaderName = HeaderName::from_static("x-signature-jwt");
+/// Identifier of the request.
+const INVOCATION: HeaderName = HeaderName::from_static("x-invocationid");
+/// Version and commit of the node.
+const VERSION: HeaderName = HeaderName::from_static("x-version");
+
+/// A response without a body.
+pub(crate) fn empty(status: StatusCode) -> Outbound {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
+
+/// A model answer, compact, with the client's query applied.
+///
+/// # Errors
+/// 1027 when the query does not fit.
+pub(crate) fn json(value: &impl Serialize, query: Option<&Query>) -> Result<Outbound, Fault> {
+    let internal = |error: serde_json::Error| Fault::new(Code::InternalServerError).because(error);
+    let body = match query {
+        None => serde_json::to_vec(value).map_err(internal)?,
+        Some(query) => {
+            let document = serde_json::to_value(value).map_err(internal)?;
+            serde_json::to_vec(&query.apply(&document)?).map_err(internal)?
+        }
+    };
+    Ok(with_body(StatusCode::OK, Bytes::from(body), JSON))
+}
+
+/// JSON with a charset, as `version` and `ccr` have it.
+pub(crate) fn json_utf8(value: &impl Serialize) -> Result<Outbound, Fault> {
+    let body = serde_json::to_vec(value)
+        .map_err(|error| Fault::new(Code::InternalServerError).because(error))?;
+    Ok(with_body(StatusCode::OK, Bytes::from(body), JSON_UTF8))
+}
+
+/// Text that is JSON already.
+pub(crate) fn json_text(text: String) -> Outbound {
+    with_body(StatusCode::OK, Bytes::from(text), JSON)
+}
+
+/// Evidence: the bytes that were signed, their digest and the statement.
+///
+/// # Errors
+/// 1015 when the media type of a source is no header value.
+pub(crate) fn evidence(envelope: Envelope) -> Result<Outbound, Fault> {
+    let header = |text: &str| {
+        HeaderValue::from_str(text)
+            .map_err(|error| Fault::new(Code::InternalServerError).because(error))
+    };
+    let mut response = empty(StatusCode::OK);
+    let headers = response.headers_mut();
+    if let Some(media_type) = &envelope.media_type {
+        headers.insert(CONTENT_TYPE, header(media_type)?);
+    }
+    let digest = STANDARD.encode(envelope.digest);
+    headers.insert(CONTENT_DIGEST, header(&format!("sha-256=:{digest}:"))?);
+    headers.insert(SIGNATURE, header(&envelope.signature)?);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    *response.body_mut() = Full::new(envelope.body);
+    Ok(response)
+}
+
+/// An error body; logged once, by the caller.
+pub(crate) fn fault(fault: &Fault, invocation_id: &str) -> Outbound {
+    let body = serde_json::to_vec(&WireFault::of(fault, invocation_id)).unwrap_or_default();
+    let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = with_body(status, Bytes::from(body), JSON_UTF8);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(seconds) = fault.retry_after_s {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, challenge(fault.code));
+    }
+    response
+}
+
+/// `wire-api.md` §2.1, last paragraph.
+fn challenge(code: Code) -> HeaderValue {
+    if code == Code::InvalidAccessToken {
+        HeaderValue::from_static(r#"Bearer realm="data.altinn.no",error="invalid_token""#)
+    } else {
+        HeaderValue::from_static(r#"Bearer realm="data.altinn.no""#)
+    }
+}
+
+fn with_body(status: StatusCode, body: Bytes, media_type: HeaderValue) -> Outbound {
+    let mut response = empty(status);
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    *response.body_mut() = Full::new(body);
+    response
+}
+
+/// Points to the status of a new grant (`wire-api.md` §4.1, 6).
+pub(crate) fn set_location(response: &mut Outbound, public_url: &str, id: &str) {
+    let mut location = String::new();
+    if write!(
+        location,
+        "{}/evidence/{id}",
+        public_url.trim_end_matches('/')
+    )
+    .is_ok()
+        && let Ok(value) = HeaderValue::from_str(&location)
+    {
+        response.headers_mut().insert(LOCATION, value);
+    }
+}
+
+/// Any page may read public answers.
+pub(crate) fn allow_any_origin(response: &mut Outbound) {
+    response
+        .headers_mut()
+        .insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+}
+
+/// The answer to a preflight: which headers a page may send (`clients.md` check 11).
+pub(crate) fn preflight() -> Outbound {
+    let mut response = empty(StatusCode::NO_CONTENT);
+    allow_any_origin(&mut response);
+    let headers = response.headers_mut();
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, OPTIONS"),
+    );
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static("ocp-apim-subscription-key, authorization, accept, content-type"),
+    );
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
+    response
+}
+
+/// What every response carries.
+pub(crate) fn finish(response: &mut Outbound, invocation_id: &str, version: &HeaderValue) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(invocation_id) {
+        headers.insert(INVOCATION, id);
+    }
+    headers.insert(VERSION, version.clone());
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+/// Says that the connection ends with this answer.
+pub(crate) fn close(response: &mut Outbound) {
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+}

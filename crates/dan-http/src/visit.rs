@@ -1,0 +1,114 @@
+//! [`Visit`]: one request, as its handler sees it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dan_core::caller::Caller;
+use dan_core::error::{Code, Fault};
+use dan_core::flow::{Call, Exchange, Form};
+use dan_core::inquiry::OfferedTokens;
+use dan_core::ports::CallContext;
+use dan_core::projection::Query;
+use dan_core::secret::Secret;
+use http::HeaderMap;
+use http::header::ACCEPT;
+
+use crate::Node;
+use crate::query_string::QueryString;
+use crate::wire::evidence::EvidencePresenter;
+
+/// Everything a handler may look at. Nothing of it has been decided yet.
+pub(crate) struct Visit<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) ctx: &'a CallContext,
+    pub(crate) caller: Option<&'a Caller>,
+    /// Decoded values of the `{…}` segments, in order.
+    pub(crate) path: &'a [String],
+    pub(crate) query: &'a QueryString,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Visit<'_> {
+    pub(crate) fn exchange(&self) -> &Exchange {
+        &self.node.exchange
+    }
+
+    /// The caller and the bounds of its call.
+    ///
+    /// # Errors
+    /// 1023 on a route that forgot to ask who calls; the table's test keeps that from happening.
+    pub(crate) fn call(&self) -> Result<Call<'_>, Fault> {
+        let caller = self
+            .caller
+            .ok_or_else(|| Fault::new(Code::MissingAuthentication))?;
+        Ok(Call {
+            caller,
+            ctx: self.ctx,
+        })
+    }
+
+    /// The n-th value of the path.
+    pub(crate) fn segment(&self, at: usize) -> &str {
+        self.path.get(at).map_or("", String::as_str)
+    }
+
+    /// The client's JMESPath.
+    ///
+    /// # Errors
+    /// 1027.
+    pub(crate) fn jmespath(&self) -> Result<Option<Query>, Fault> {
+        self.query.get("query").map_or(Ok(None), Query::parse)
+    }
+
+    /// Tokens the client offers for the source (`wire-api.md` §2.5).
+    pub(crate) fn tokens(&self) -> OfferedTokens {
+        let forwarded = self
+            .headers
+            .get("x-forward-access-token")
+            .and_then(|value| value.to_str().ok());
+        OfferedTokens {
+            reuse: self.query.flag("reuseToken"),
+            forwarded: forwarded
+                .filter(|token| !token.is_empty())
+                .map(|token| Arc::new(Secret::new(token.to_owned()))),
+            on_behalf_of_owner: self.query.flag("tokenOnBehalfOfOwner"),
+        }
+    }
+
+    /// How evidence is to be shaped; `query` counts without envelope only (`wire-api.md` §9.1).
+    ///
+    /// # Errors
+    /// 1027.
+    pub(crate) fn presenter(&self, enveloped_by_default: bool) -> Result<EvidencePresenter, Fault> {
+        let enveloped = match self.query.get("envelope") {
+            None => enveloped_by_default,
+            Some(_) => enveloped_by_default && self.query.flag("envelope"),
+        };
+        let query = if enveloped { None } else { self.jmespath()? };
+        Ok(EvidencePresenter {
+            enveloped,
+            query,
+            form: self.form(),
+        })
+    }
+
+    /// What `Accept` says about wrapping; anything that is not known means plain.
+    fn form(&self) -> Form {
+        let accepts = self
+            .headers
+            .get_all(ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        for media_type in accepts.flat_map(|text| text.split(',')) {
+            let media_type = media_type.split(';').next().unwrap_or_default().trim();
+            if media_type.eq_ignore_ascii_case("application/jose") {
+                return Form::Jose;
+            }
+            if media_type.eq_ignore_ascii_case("application/cose") {
+                return Form::Cose;
+            }
+        }
+        Form::Plain
+    }
+}
