@@ -434,7 +434,7 @@ mod tests {
         assert!(Party::parse(real, Realm::Production).is_ok());
         assert!(Party::parse(real, Realm::Sandbox).is_ok());
         assert!(Party::parse(synthetic, Realm::Sandbox).is_ok());
-        assert_eq!(Party::parse("310000003", Realm::Production).is_ok(), false);
+        assert!(Party::parse("310000003", Realm::Production).is_err());
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod record;
 mod register;
 mod release;
 mod status;
+#[cfg(test)]
+mod tests;
 mod withdraw;
 
 use std::sync::Arc;

@@ -30,10 +30,6 @@ pub const START: Timestamp = Timestamp::from_ms(1_767_225_600_000);
 
 /// A call context with a deadline a minute ahead.
 #[must_use]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a deadline has to start somewhere"
-)]
 pub fn call_context() -> CallContext {
     let now = Instant::now();
     CallContext {

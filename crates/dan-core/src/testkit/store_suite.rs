@@ -8,13 +8,13 @@
 //! dan_core::store_conformance!(memory, async { (Arc::new(MyStore::new()) as Arc<dyn Store>, ()) });
 //! ```
 #![expect(
+    clippy::arithmetic_side_effects,
     clippy::expect_used,
     clippy::indexing_slicing,
     reason = "a suite is made of assertions"
 )]
 
 use std::collections::BTreeSet;
-use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -25,7 +25,9 @@ use crate::accreditation::{Accreditation, AccreditationId, GrantedDataset, Skipp
 use crate::audit::{Action, AuditRecord, Phase};
 use crate::inquiry::{LegalBasis, LegalBasisKind, Parameter};
 use crate::party::{OrgNumber, Party};
-use crate::ports::{AccreditationFilter, ApiKeyRecord, Batch, Store, StoreError, Stored, StoredAudit, Write};
+use crate::ports::{
+    AccreditationFilter, ApiKeyRecord, Batch, Store, StoreError, Stored, StoredAudit, Write,
+};
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, UsageRow};
 
@@ -261,7 +263,7 @@ pub async fn every_kind_of_parameter_reads_back(store: Arc<dyn Store>) {
         json!(5e-324),
         json!(f64::MAX),
         json!(123_456_789.123_456_79),
-        json!(2.225_073_858_507_201_1e-308),
+        json!(f64::MIN_POSITIVE),
         json!(9_007_199_254_740_993_i64),
         json!("x".repeat(100_000)),
     ];
@@ -624,11 +626,7 @@ pub async fn uses_are_counted_by_key_and_month(store: Arc<dyn Store>) {
         rows
     };
     for (first, last, rows) in [
-        (
-            10,
-            12,
-            expected(&[(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]),
-        ),
+        (10, 12, expected(&[(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)])),
         (11, 11, expected(&[(1, 2), (2, 3), (3, 4)])),
         (12, i32::MAX, expected(&[(4, 5)])),
         (i32::MIN, 10, expected(&[(0, 1)])),
@@ -742,12 +740,11 @@ async fn list(
 }
 
 /// Rows from `first` on, checked to be numbered without a gap.
-async fn audit(
-    store: &Arc<dyn Store>,
-    first: u64,
-    count_max: u32,
-) -> Vec<StoredAudit> {
-    let rows = store.audit(first, count_max).await.expect("the chain holds");
+async fn audit(store: &Arc<dyn Store>, first: u64, count_max: u32) -> Vec<StoredAudit> {
+    let rows = store
+        .audit(first, count_max)
+        .await
+        .expect("the chain holds");
     assert!(rows.len() <= usize::try_from(count_max).unwrap_or(usize::MAX));
     for (row, expected) in rows.iter().zip(first..) {
         assert_eq!(row.sequence, expected);

@@ -1,0 +1,119 @@
+//! Reads the file, and says what is wrong with it so that it can be mended.
+
+use std::path::Path;
+
+use super::{Config, nearest};
+
+/// Largest configuration file, in bytes.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// What is wrong, with line and column, and for an unknown key its nearest neighbour.
+pub fn read(path: &Path) -> Result<Config, String> {
+    let shown = path.display();
+    let size = std::fs::metadata(path).map_err(|error| format!("cannot read {shown}: {error}"))?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(format!("{shown} is larger than 1 MiB"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let mut config = parse(&text).map_err(|error| format!("{shown}: {error}"))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    config.folder = folder.unwrap_or(Path::new(".")).to_path_buf();
+    Ok(config)
+}
+
+/// Reads the text of a configuration file.
+fn parse(text: &str) -> Result<Config, String> {
+    let config: Config = toml::from_str(text).map_err(|error| explain(&error, text))?;
+    check(&config)?;
+    Ok(config)
+}
+
+fn explain(error: &toml::de::Error, text: &str) -> String {
+    let place = error.span().map_or_else(String::new, |span| {
+        let before = text.get(..span.start).unwrap_or(text);
+        let line = before.matches('\n').count().saturating_add(1);
+        format!("line {line}: ")
+    });
+    let message = error.message();
+    let Some(rest) = message.strip_prefix("unknown field `") else {
+        return format!("{place}{message}");
+    };
+    let mut words = rest.split('`').step_by(2);
+    let unknown = words.next().unwrap_or_default();
+    let known: Vec<&str> = words_in_ticks(rest).collect();
+    match nearest(unknown, known.iter().copied()) {
+        Some(meant) => format!("{place}unknown key `{unknown}`; did you mean `{meant}`?"),
+        None => format!("{place}unknown key `{unknown}`; known here: {}", known.join(", ")),
+    }
+}
+
+/// The words between backticks after the first one.
+fn words_in_ticks(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(2).step_by(2)
+}
+
+/// What types alone cannot say.
+fn check(config: &Config) -> Result<(), String> {
+    for issuer in &config.issuers {
+        if issuer.audience.is_none() && !issuer.accept_any_audience {
+            return Err(format!(
+                "issuers.{}: audience is required; set accept_any_audience = true to take tokens meant for others",
+                issuer.name
+            ));
+        }
+    }
+    if let Some(tls) = &config.server.tls
+        && (tls.client_roots.is_some() || tls.client_crls.is_some())
+    {
+        return Err("server.tls.client_roots: enterprise certificates are not supported by this \
+            version; leave client_roots and client_crls out"
+            .to_owned());
+    }
+    let loopback = config.server.listen.ip().is_loopback();
+    if !loopback && config.server.tls.is_none() && config.server.behind_proxy.is_empty() {
+        return Err(format!(
+            "server.listen: plain HTTP on {} would send evidence in clear; add [server.tls], or name \
+             the proxies in server.behind_proxy",
+            config.server.listen
+        ));
+    }
+    for network in &config.server.behind_proxy {
+        if dan_http::Network::parse(network).is_none() {
+            return Err(format!("server.behind_proxy: `{network}` is no network such as 10.0.0.0/8"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_named_with_their_neighbour() {
+        let error = parse("[server]\nlisen = \"127.0.0.1:1\"\n").unwrap_err();
+        assert_eq!(error, "line 2: unknown key `lisen`; did you mean `listen`?");
+        let error = parse("[serverr]\n").unwrap_err();
+        assert!(error.contains("did you mean `server`?"), "{error}");
+    }
+
+    #[test]
+    fn what_would_be_unsafe_is_refused() {
+        for (text, word) in [
+            ("[server]\nlisten = \"0.0.0.0:80\"", "behind_proxy"),
+            ("[server]\nbehind_proxy = [\"x\"]", "no network"),
+            ("[[issuers]]\nname = \"m\"\ndiscovery = \"https://x\"", "audience"),
+            ("[server]\nrealm = \"sandbox\"", "line 2"),
+            ("[store]\ndurability = \"none\"", "line 2"),
+            ("[server.tls]\ncertificate=\"a\"\nkey={file=\"b\"}\nclient_roots=\"c\"", "not supported"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+        assert!(parse("[server]\nlisten = \"0.0.0.0:80\"\nbehind_proxy = [\"10.0.0.0/8\"]").is_ok());
+        assert!(parse("").is_ok());
+    }
+}

@@ -1,0 +1,66 @@
+//! Every key with its default and meaning; `docs/configuration.md` is written from it.
+
+/// One key of the configuration file.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Full name; `[]` marks a table that may repeat.
+    pub name: &'static str,
+    /// Default, or `required`, or `none`.
+    pub default: &'static str,
+    /// What it means, in a sentence or two.
+    pub meaning: &'static str,
+}
+
+macro_rules! keys {
+    ($($name:literal $default:literal $meaning:literal;)*) => {
+        /// Every key there is.
+        pub const KEYS: &[Key] = &[$(Key { name: $name, default: $default, meaning: $meaning },)*];
+    };
+}
+
+keys! {
+    "server.listen" "127.0.0.1:8080" "Address of the public API. Port 0 means any.";
+    "server.public_url" "http(s)://<listen>/v1" "What `Location` headers and the `iss` of signed statements say. Set it in production: statements are verified years later.";
+    "server.behind_proxy" "[]" "Networks of proxies, for instance `10.0.0.0/8`. From these, `X-Forwarded-For` and `X-NADOBE-AUTHORIZATION` count.";
+    "server.realm" "production" "Which national numbers are real: `production` refuses synthetic ones, `test` refuses those of real persons.";
+    "server.tls.certificate" "none" "PEM chain of the public listener. Without `[server.tls]` plain HTTP is spoken, and refused on a non-loopback address unless `server.behind_proxy` names the proxies.";
+    "server.tls.key" "required with certificate" "PEM key, as a secret.";
+    "server.tls.client_roots" "none" "Roots of enterprise certificates. Not supported by this version; setting it is refused.";
+    "server.tls.client_crls" "none" "Folder of revocation lists. Not supported by this version; setting it is refused.";
+    "management.listen" "127.0.0.1:8081" "Address of `/livez`, `/readyz` and `/metrics`. Never the public port.";
+    "issuers[].name" "required" "Name of an identity provider, for logs.";
+    "issuers[].discovery" "required" "Address of its discovery document; the `issuer` in it is what tokens must carry, to the letter.";
+    "issuers[].audience" "required unless accept_any_audience" "Audience that tokens must carry.";
+    "issuers[].accept_any_audience" "false" "Take tokens that were issued for somebody else, as data.altinn.no does.";
+    "catalog.path" "built in" "Folder of the catalogue, for instance a Git checkout. Watched; a folder with a mistake leaves the last good one in force.";
+    "plugins[].name" "required" "Short name of an existing DAN plugin.";
+    "plugins[].url" "required" "Its address up to and including `/api`.";
+    "plugins[].key" "none" "Its function key, as a secret; sent as `x-functions-key`.";
+    "store.url" "sqlite:dan.db" "`sqlite:FILE`, or `memory:` for tests. A relative file lies in `--data-dir`, else beside the configuration file.";
+    "store.subject_key" "required for sqlite" "32 random bytes as base64 (`openssl rand -base64 32`): national identity numbers are encrypted with it. Losing it loses them.";
+    "store.durability" "process" "`process`: a killed process loses nothing. `power`: nor does a power cut.";
+    "signing.keys[].kid" "the key's thumbprint" "Identifier of the key in the published key set.";
+    "signing.keys[].key" "required" "PEM key on P-256, as a secret (`dan signing-key new`). The first signs, all are published.";
+    "signing.keys[].retired" "none" "RFC 3339 moment after which the key does not sign; it stays published.";
+    "settings.<name>" "none" "What catalogue files call `{setting.<name>}`.";
+    "secrets.<name>" "none" "What catalogue files call `secret:<name>`, as a secret.";
+    "registry.url" "https://data.brreg.no/enhetsregisteret/api" "The entity register that parties are looked up in.";
+    "token_client.token_endpoint" "required with token_client" "Our own Maskinporten client. Read and checked; not used by this version.";
+    "token_client.client_id" "required with token_client" "Its client identifier.";
+    "token_client.key" "required with token_client" "Its PEM key, as a secret.";
+    "consent.provider" "none" "`altinn3` or `local`. Read; not used by this version, in which rules that need consent refuse.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_a_meaning_and_a_place_of_its_own() {
+        let mut names: Vec<&str> = KEYS.iter().map(|key| key.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), KEYS.len());
+        assert!(KEYS.iter().all(|key| key.meaning.len() > 20 || key.meaning.ends_with('.')));
+    }
+}

@@ -1,0 +1,751 @@
+//! The flows over stand-ins: what is granted, what is refused, what is recorded.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{Answer, Call, Exchange, Form, ListQuery, Presented, Presenter, Wish};
+use crate::audit::{Action, Phase};
+use crate::caller::Caller;
+use crate::catalog::Catalog;
+use crate::dataset::Dataset;
+use crate::error::{Code, Fault};
+use crate::evidence::{DatasetStatus, Evidence};
+use crate::inquiry::{Application, LegalBasis, LegalBasisKind, OfferedTokens};
+use crate::meter::Meter;
+use crate::ports::{SourceError, SourceFailure};
+use crate::requirement::{
+    CustomSubject, LegalBasisRule, OnFailure, PartyRelation, PartyType, PartyTypeRule, Relation,
+    Requirement, Role, Rule, ScopeRule, Undecided,
+};
+use crate::testkit::builders::{self, AGENCY, COMPANY, OTHER_AGENCY, PERSON};
+use crate::testkit::fakes::{FakeSource, Fakes, call_context};
+use crate::time::{DAY_MS, Timestamp};
+
+const SCOPE: &str = "dan:test";
+
+struct Plain;
+
+impl Presenter for Plain {
+    fn present(&self, answer: &Answer<'_>) -> Result<Presented, Fault> {
+        let body = match answer.evidence {
+            Evidence::Values(values) => {
+                let list: Vec<Value> = values
+                    .iter()
+                    .map(|v| json!({"name": v.name, "value": v.value}))
+                    .collect();
+                Bytes::from(Value::from(list).to_string())
+            }
+            Evidence::Binary { bytes, .. } => bytes.clone(),
+        };
+        let media_type = Some("application/json".to_owned());
+        Ok(Presented {
+            body,
+            media_type,
+            query: None,
+            form: Form::Plain,
+        })
+    }
+}
+
+struct Desk {
+    fakes: Fakes,
+    exchange: Exchange,
+    caller: Caller,
+}
+
+impl Desk {
+    fn with(rules: Vec<Rule>, datasets: Vec<Dataset>) -> Self {
+        let fakes = Fakes::new(|source| catalog(rules, source, datasets));
+        let exchange = Exchange::new(fakes.ports(), Fakes::settings(), Arc::new(Meter::default()));
+        Self {
+            fakes,
+            exchange,
+            caller: builders::caller(AGENCY, &[SCOPE]),
+        }
+    }
+
+    async fn grant(&self, application: Application) -> Result<String, Fault> {
+        let ctx = call_context();
+        let call = Call {
+            caller: &self.caller,
+            ctx: &ctx,
+        };
+        let granted = self
+            .exchange
+            .grant(call, application, OfferedTokens::default())
+            .await?;
+        Ok(granted.accreditation.id.to_string())
+    }
+
+    async fn harvest_as(&self, caller: &Caller, id: &str, dataset: &str) -> Result<String, Fault> {
+        let ctx = call_context();
+        let tokens = OfferedTokens::default();
+        let wish = Wish {
+            tokens: &tokens,
+            presenter: &Plain,
+        };
+        let envelope = self
+            .exchange
+            .harvest(Call { caller, ctx: &ctx }, id, dataset, wish)
+            .await?;
+        Ok(String::from_utf8(envelope.body.to_vec()).unwrap())
+    }
+
+    async fn harvest(&self, id: &str, dataset: &str) -> Result<String, Fault> {
+        self.harvest_as(&self.caller, id, dataset).await
+    }
+
+    async fn direct(&self, application: Application) -> Result<String, Fault> {
+        let ctx = call_context();
+        let tokens = OfferedTokens::default();
+        let wish = Wish {
+            tokens: &tokens,
+            presenter: &Plain,
+        };
+        let call = Call {
+            caller: &self.caller,
+            ctx: &ctx,
+        };
+        let envelope = self
+            .exchange
+            .direct_harvest(call, application, wish)
+            .await?;
+        Ok(envelope.signature)
+    }
+
+    /// Every record, once everything that waits has been written.
+    async fn records(&self) -> Vec<(Action, Phase)> {
+        tokio::join!(self.exchange.keep_records(), self.exchange.close());
+        self.fakes
+            .store
+            .records()
+            .into_iter()
+            .map(|record| (record.action, record.phase))
+            .collect()
+    }
+}
+
+fn catalog(rules: Vec<Rule>, source: Arc<FakeSource>, datasets: Vec<Dataset>) -> Catalog {
+    builders::catalog(builders::context(rules), source, datasets)
+}
+
+fn code<T>(result: Result<T, Fault>) -> Option<Code> {
+    result.err().map(|fault| fault.code)
+}
+
+fn scope_rule(scope: &str) -> Rule {
+    builders::rule(
+        "Test/scope",
+        Requirement::Scope(ScopeRule {
+            required: vec![scope.to_owned()],
+        }),
+    )
+}
+
+fn with_rule(name: &str, rule: Rule) -> Dataset {
+    Dataset {
+        rules: vec![rule],
+        ..builders::dataset(name)
+    }
+}
+
+#[tokio::test]
+async fn a_grant_is_kept_and_harvested_and_everything_is_recorded() {
+    let desk = Desk::with(vec![scope_rule(SCOPE)], vec![builders::dataset("A")]);
+    let id = desk.grant(builders::application(&["A"])).await.unwrap();
+    let body = desk.harvest(&id, "a").await.unwrap();
+    assert!(body.contains("svar"));
+    assert!(
+        !body.contains("secret extra"),
+        "undeclared values stay (W-42)"
+    );
+    let phases = desk.records().await;
+    assert!(matches!(
+        phases[0],
+        (Action::AuthorizationGranted, Phase::Done)
+    ));
+    assert!(matches!(
+        phases[1],
+        (Action::DatasetRetrieved, Phase::Intent)
+    ));
+    assert!(matches!(
+        phases[2],
+        (Action::DatasetRetrieved, Phase::Delivered { .. })
+    ));
+}
+
+/// Mistakes with the code each has today, in the order of `wire-api.md` §11.
+fn mistakes(now: Timestamp) -> Vec<(Application, Code)> {
+    let base = || builders::application(&["A"]);
+    let text = |text: &str| Some(text.to_owned());
+    let basis = |id: &str| {
+        let (id, content) = (id.to_owned(), "45000000-7".to_owned());
+        vec![LegalBasis {
+            id,
+            kind: Some(LegalBasisKind::Cpv),
+            content,
+        }]
+    };
+    let ending = |days| Application {
+        valid_to: Some(now.plus_days(days)),
+        ..base()
+    };
+    vec![
+        (
+            Application {
+                requestor: None,
+                ..base()
+            },
+            Code::InvalidRequestor,
+        ),
+        (
+            Application {
+                requestor: text("1"),
+                ..base()
+            },
+            Code::InvalidRequestor,
+        ),
+        (
+            Application {
+                subject: text("123456789"),
+                ..base()
+            },
+            Code::InvalidSubject,
+        ),
+        (
+            Application {
+                subject: text("910402021"),
+                ..base()
+            },
+            Code::InvalidSubject,
+        ),
+        (
+            Application {
+                legal_bases: basis(""),
+                ..base()
+            },
+            Code::InvalidLegalBasis,
+        ),
+        (
+            Application {
+                legal_bases: basis("x"),
+                ..base()
+            },
+            Code::InvalidLegalBasis,
+        ),
+        (
+            Application {
+                datasets: vec![],
+                ..base()
+            },
+            Code::InvalidEvidenceRequest,
+        ),
+        (
+            builders::application(&["A", "A"]),
+            Code::InvalidEvidenceRequest,
+        ),
+        (builders::application(&["a"]), Code::UnknownEvidenceCode),
+        (ending(1), Code::InvalidValidToDateTime),
+        (ending(2000), Code::InvalidValidToDateTime),
+        (
+            Application {
+                language: text("xx"),
+                ..base()
+            },
+            Code::InvalidAuthorizationRequest,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn the_same_mistake_gives_the_same_code() {
+    let desk = Desk::with(vec![scope_rule(SCOPE)], vec![builders::dataset("A")]);
+    for (application, expected) in mistakes(desk.exchange.now()) {
+        assert_eq!(code(desk.grant(application).await), Some(expected));
+    }
+    let mut application = builders::application(&["A"]);
+    application.valid_to = Some(desk.exchange.now().plus_days(3));
+    assert!(desk.grant(application).await.is_ok());
+}
+
+#[tokio::test]
+async fn every_unmet_rule_refuses_and_names_itself() {
+    let relation = PartyRelation {
+        relations: vec![Relation::between(Role::Requestor, Role::Owner, true).unwrap()],
+    };
+    let kind = PartyTypeRule {
+        allowed: vec![(Role::Subject, PartyType::PublicAgency)],
+    };
+    let srr = Undecided {
+        kind: "srr".to_owned(),
+        wire_type: "SrrRequirement".to_owned(),
+    };
+    for (id, requirement) in [
+        (
+            "scope",
+            Requirement::Scope(ScopeRule {
+                required: vec!["other".to_owned()],
+            }),
+        ),
+        ("relation", Requirement::PartyRelation(relation)),
+        ("party", Requirement::PartyType(kind)),
+        ("srr", Requirement::Undecided(srr)),
+    ] {
+        let desk = Desk::with(
+            vec![],
+            vec![with_rule("A", builders::rule(id, requirement))],
+        );
+        let mut application = builders::application(&["A"]);
+        application.requestor = Some(OTHER_AGENCY.to_owned());
+        let fault = desk.grant(application).await.unwrap_err();
+        assert_eq!(
+            (fault.code, fault.rules),
+            (Code::AuthorizationFailed, vec![id.to_owned()])
+        );
+        assert_eq!(desk.fakes.source.asked(), 0);
+    }
+}
+
+#[tokio::test]
+async fn an_undecided_kind_is_refused_by_name_not_skipped_w06() {
+    let srr = Undecided {
+        kind: "srr".to_owned(),
+        wire_type: "SrrRequirement".to_owned(),
+    };
+    let desk = Desk::with(
+        vec![],
+        vec![with_rule(
+            "A",
+            builders::rule("r", Requirement::Undecided(srr)),
+        )],
+    );
+    let fault = desk.grant(builders::application(&["A"])).await.unwrap_err();
+    assert!(fault.description().contains("srr"));
+}
+
+#[tokio::test]
+async fn an_expired_grant_is_not_harvested_w03() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    let id = desk.grant(builders::application(&["A"])).await.unwrap();
+    desk.fakes.clock.advance_ms(DAY_MS * 91);
+    assert_eq!(
+        code(desk.harvest(&id, "A").await),
+        Some(Code::ExpiredAccreditation)
+    );
+    let status = desk.exchange.status(&desk.caller, &id).await.unwrap();
+    assert_eq!(status[0].status, DatasetStatus::Expired);
+    assert_eq!(desk.fakes.source.asked(), 0);
+}
+
+#[tokio::test]
+async fn soft_rules_skip_at_grant_are_reported_and_hold_at_harvest_w04() {
+    let rule = Rule {
+        on_failure: OnFailure::Skip,
+        ..builders::rule(
+            "B/basis",
+            Requirement::LegalBasis(LegalBasisRule {
+                cpv: true,
+                espd: false,
+            }),
+        )
+    };
+    let desk = Desk::with(vec![], vec![builders::dataset("A"), with_rule("B", rule)]);
+    let ctx = call_context();
+    let call = Call {
+        caller: &desk.caller,
+        ctx: &ctx,
+    };
+    let granted = desk
+        .exchange
+        .grant(
+            call,
+            builders::application(&["A", "B"]),
+            OfferedTokens::default(),
+        )
+        .await
+        .unwrap()
+        .accreditation;
+    assert_eq!(granted.datasets.len(), 1);
+    assert_eq!(granted.skipped[0].name, "B");
+    assert_eq!(
+        code(desk.grant(builders::application(&["B"])).await),
+        Some(Code::AuthorizationFailed)
+    );
+
+    // With the basis it is granted; the basis is stored and holds at harvest too.
+    let mut application = builders::application(&["B"]);
+    application.datasets[0].legal_basis_id = Some("1".to_owned());
+    let content = "99999999-9, 45000000-7".to_owned();
+    application.legal_bases = vec![LegalBasis {
+        id: "1".to_owned(),
+        kind: Some(LegalBasisKind::Cpv),
+        content,
+    }];
+    let id = desk.grant(application).await.unwrap();
+    assert!(desk.harvest(&id, "B").await.is_ok());
+}
+
+#[tokio::test]
+async fn the_basis_that_the_dataset_names_is_the_one_that_counts_w12() {
+    let rule = builders::rule(
+        "A/basis",
+        Requirement::LegalBasis(LegalBasisRule {
+            cpv: true,
+            espd: false,
+        }),
+    );
+    let desk = Desk::with(vec![], vec![with_rule("A", rule), builders::dataset("B")]);
+    let basis = |id: &str, content: &str| LegalBasis {
+        id: id.to_owned(),
+        kind: Some(LegalBasisKind::Cpv),
+        content: content.to_owned(),
+    };
+    let mut application = builders::application(&["A", "B"]);
+    application.legal_bases = vec![basis("good", "45000000-7"), basis("bad", "11111111-1")];
+    application.datasets[0].legal_basis_id = Some("bad".to_owned());
+    application.datasets[1].legal_basis_id = Some("good".to_owned());
+    assert_eq!(
+        code(desk.grant(application).await),
+        Some(Code::AuthorizationFailed)
+    );
+}
+
+#[tokio::test]
+async fn nobody_elses_grant_exists_w40() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    let id = desk.grant(builders::application(&["A"])).await.unwrap();
+    let stranger = builders::caller(OTHER_AGENCY, &[SCOPE]);
+    let ctx = call_context();
+    assert_eq!(
+        code(desk.harvest_as(&stranger, &id, "A").await),
+        Some(Code::NonExistentAccreditation)
+    );
+    assert_eq!(
+        code(desk.exchange.status(&stranger, &id).await),
+        Some(Code::NonExistentAccreditation)
+    );
+    let withdrawn = desk
+        .exchange
+        .withdraw(
+            Call {
+                caller: &stranger,
+                ctx: &ctx,
+            },
+            &id,
+        )
+        .await;
+    assert_eq!(code(withdrawn), Some(Code::NonExistentAccreditation));
+    for nonsense in ["", "x", "11111111-2222-3333-4444-555555555555"] {
+        assert_eq!(
+            code(desk.harvest(nonsense, "A").await),
+            Some(Code::NonExistentAccreditation)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_grant_is_withdrawn_once() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    let id = desk.grant(builders::application(&["A"])).await.unwrap();
+    let ctx = call_context();
+    let call = Call {
+        caller: &desk.caller,
+        ctx: &ctx,
+    };
+    assert!(desk.exchange.withdraw(call, &id).await.is_ok());
+    assert_eq!(
+        code(desk.exchange.withdraw(call, &id).await),
+        Some(Code::NonExistentAccreditation)
+    );
+}
+
+#[tokio::test]
+async fn nothing_leaves_unrecorded() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    let id = desk.grant(builders::application(&["A"])).await.unwrap();
+    desk.fakes.store.set_down(true);
+    assert_eq!(
+        code(desk.harvest(&id, "A").await),
+        Some(Code::ServiceNotAvailable)
+    );
+    let direct = desk.direct(builders::application(&["A"])).await;
+    assert_eq!(code(direct), Some(Code::ServiceNotAvailable));
+}
+
+#[tokio::test]
+async fn failures_of_a_source_are_told_apart_and_recorded() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    for (failure, expected) in [
+        (SourceFailure::Transient, Code::EvidenceSourceTransient),
+        (SourceFailure::Refused, Code::EvidenceSourcePermanentClient),
+        (SourceFailure::Broken, Code::EvidenceSourcePermanentServer),
+        (SourceFailure::Unreachable, Code::ServiceNotAvailable),
+    ] {
+        desk.fakes.source.set(Err(SourceError {
+            failure,
+            source: "FAKE".to_owned(),
+            detail: 7,
+            text: None,
+            cause: "upstream body 07056120453".to_owned(),
+        }));
+        let fault = desk
+            .direct(builders::application(&["A"]))
+            .await
+            .unwrap_err();
+        assert_eq!(fault.code, expected);
+        assert!(!fault.description().contains("0705"));
+        if let Some(detail) = fault.detail {
+            assert_eq!(detail.code, "FAKE-7");
+        }
+    }
+    let failed = |phase: &Phase| matches!(phase, Phase::Failed { .. });
+    assert_eq!(
+        desk.records()
+            .await
+            .iter()
+            .filter(|(_, phase)| failed(phase))
+            .count(),
+        4
+    );
+}
+
+#[tokio::test]
+async fn refusals_are_recorded_w27() {
+    let desk = Desk::with(vec![scope_rule("other")], vec![builders::dataset("A")]);
+    assert!(desk.grant(builders::application(&["A"])).await.is_err());
+    assert!(desk.direct(builders::application(&["A"])).await.is_err());
+    let actions: Vec<Action> = desk
+        .records()
+        .await
+        .into_iter()
+        .map(|(action, _)| action)
+        .collect();
+    assert_eq!(
+        actions,
+        [Action::AuthorizationRefused, Action::HarvestRefused]
+    );
+}
+
+#[tokio::test]
+async fn a_register_that_is_down_is_not_a_subject_that_is_not_found_w23() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    desk.fakes.facts.set_down(true);
+    let fault = desk.grant(builders::application(&["A"])).await.unwrap_err();
+    assert_eq!(fault.code, Code::ServiceNotAvailable);
+    assert!(fault.description().contains("entity register"));
+}
+
+#[tokio::test]
+async fn a_deleted_unit_is_no_subject() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    let mut unit = builders::unit(COMPANY, "AS");
+    unit.deleted = Some("2020-01-01".to_owned());
+    desk.fakes.facts.put(unit);
+    assert_eq!(
+        code(desk.grant(builders::application(&["A"])).await),
+        Some(Code::InvalidSubject)
+    );
+}
+
+#[tokio::test]
+async fn foreign_parties_are_granted_and_harvest() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    let mut application = builders::application(&["A"]);
+    application.requestor = Some("iso6523-actorid-upis::9999:x".to_owned());
+    application.subject = Some("iso6523-actorid-upis::9998:y".to_owned());
+    let id = desk.grant(application).await.unwrap();
+    assert!(desk.harvest(&id, "A").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_custom_subject_is_for_datasets_that_take_one_w09() {
+    let pattern = regex::Regex::new(r"^\d{1,8}$").unwrap();
+    let rule = builders::rule(
+        "A/subject",
+        Requirement::CustomSubject(CustomSubject {
+            pattern,
+            description: None,
+        }),
+    );
+    let desk = Desk::with(vec![], vec![with_rule("A", rule), builders::dataset("B")]);
+    let ask = |datasets: &[&str], subject: &str| {
+        let mut application = builders::application(datasets);
+        application.subject = Some(subject.to_owned());
+        application
+    };
+    assert!(desk.direct(ask(&["A"], "1234")).await.is_ok());
+    assert_eq!(
+        code(desk.direct(ask(&["A"], "abc")).await),
+        Some(Code::AuthorizationFailed)
+    );
+    assert_eq!(
+        code(desk.grant(ask(&["A", "B"], "1234")).await),
+        Some(Code::InvalidSubject)
+    );
+    assert_eq!(
+        code(desk.grant(ask(&["A"], " ")).await),
+        Some(Code::InvalidSubject)
+    );
+}
+
+#[tokio::test]
+async fn only_the_harvested_dataset_must_still_exist_w21() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A"), builders::dataset("B")]);
+    let id = desk
+        .grant(builders::application(&["A", "B"]))
+        .await
+        .unwrap();
+    let source = Arc::clone(&desk.fakes.source);
+    desk.fakes
+        .catalog
+        .replace(catalog(vec![], source, vec![builders::dataset("A")]));
+    assert!(desk.harvest(&id, "A").await.is_ok());
+    assert_eq!(
+        code(desk.harvest(&id, "B").await),
+        Some(Code::ServiceNotAvailable)
+    );
+    let status = desk.exchange.status(&desk.caller, &id).await.unwrap();
+    assert_eq!(status[1].status, DatasetStatus::Unavailable);
+}
+
+#[tokio::test]
+async fn rules_of_now_decide_at_harvest() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    let id = desk.grant(builders::application(&["A"])).await.unwrap();
+    let source = Arc::clone(&desk.fakes.source);
+    desk.fakes.catalog.replace(catalog(
+        vec![scope_rule("new")],
+        source,
+        vec![builders::dataset("A")],
+    ));
+    assert_eq!(
+        code(desk.harvest(&id, "A").await),
+        Some(Code::AuthorizationFailed)
+    );
+}
+
+#[tokio::test]
+async fn the_validity_of_other_datasets_does_not_count_w15() {
+    let short = Dataset {
+        valid_days_max: Some(5),
+        ..builders::dataset("Short")
+    };
+    let desk = Desk::with(vec![], vec![builders::dataset("A"), short]);
+    let ask = |name: &str, days| {
+        let mut application = builders::application(&[name]);
+        application.valid_to = Some(desk.exchange.now().plus_days(days));
+        application
+    };
+    assert!(desk.grant(ask("A", 1000)).await.is_ok());
+    assert!(desk.grant(ask("Short", 5)).await.is_ok());
+    assert_eq!(
+        code(desk.grant(ask("Short", 6)).await),
+        Some(Code::InvalidValidToDateTime)
+    );
+}
+
+#[tokio::test]
+async fn lists_show_own_grants_changed_after_a_moment() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    let first = desk.grant(builders::application(&["A"])).await.unwrap();
+    let between = desk.exchange.now();
+    desk.fakes.clock.advance_ms(1000);
+    let second = desk.grant(builders::application(&["A"])).await.unwrap();
+    let ctx = call_context();
+    let list = async |query: ListQuery, owner: &str| {
+        let caller = builders::caller(owner, &[SCOPE]);
+        let rows = desk
+            .exchange
+            .list(
+                Call {
+                    caller: &caller,
+                    ctx: &ctx,
+                },
+                query,
+            )
+            .await
+            .unwrap()
+            .0;
+        rows.into_iter()
+            .map(|row| row.accreditation.id.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        list(ListQuery::default(), AGENCY).await,
+        [first, second.clone()]
+    );
+    let changed = ListQuery {
+        changed_after: Some(between),
+        ..ListQuery::default()
+    };
+    assert_eq!(list(changed, AGENCY).await, [second]);
+    assert!(list(ListQuery::default(), OTHER_AGENCY).await.is_empty());
+    let by_requestor = ListQuery {
+        requestor: Some("x".to_owned()),
+        ..ListQuery::default()
+    };
+    assert!(list(by_requestor, AGENCY).await.is_empty());
+}
+
+#[tokio::test]
+async fn the_statement_says_what_was_asked_and_hides_persons() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    let mut application = builders::application(&["A"]);
+    application.subject = Some(PERSON.to_owned());
+    let signature = desk.direct(application).await.unwrap();
+    let claims: Value = serde_json::from_str(signature.strip_prefix("Jwt.").unwrap()).unwrap();
+    assert_eq!(claims["iss"], "https://dan.example.no/v1");
+    assert_eq!(claims["aud"], "0192:991825827");
+    assert_eq!(claims["dataset"], "A");
+    assert_eq!(claims["context"], "Test");
+    assert_eq!(claims["source"], "Testregisteret");
+    assert_eq!(claims["retrieved_at"], "2026-01-01T00:00:00Z");
+    assert!(claims.get("accreditation").is_none());
+    assert!(claims["sub"].as_str().unwrap().starts_with("sha-256:"));
+    assert!(!signature.contains(PERSON));
+}
+
+#[tokio::test]
+async fn open_data_needs_nobody_and_is_recorded() {
+    let open = Dataset {
+        public: true,
+        ..builders::dataset("Open")
+    };
+    let desk = Desk::with(
+        vec![scope_rule("never")],
+        vec![open, builders::dataset("A")],
+    );
+    let ctx = call_context();
+    assert!(
+        desk.exchange
+            .open_data("oPEN", Some(COMPANY), &Plain, &ctx)
+            .await
+            .is_ok()
+    );
+    let closed = desk.exchange.open_data("A", None, &Plain, &ctx).await;
+    assert_eq!(code(closed), Some(Code::InvalidEvidenceRequest));
+    let records = desk.records().await;
+    assert_eq!(records[0], (Action::OpenDatasetRetrieved, Phase::Intent));
+}
+
+#[tokio::test]
+async fn a_dataset_whose_rules_are_not_understood_is_closed_w06() {
+    let broken = Dataset {
+        unavailable: Some("unknown rule".to_owned()),
+        ..builders::dataset("A")
+    };
+    let desk = Desk::with(vec![], vec![broken]);
+    assert_eq!(
+        code(desk.grant(builders::application(&["A"])).await),
+        Some(Code::ServiceNotAvailable)
+    );
+    assert_eq!(
+        desk.exchange
+            .catalog()
+            .listings(desk.exchange.now())
+            .count(),
+        0
+    );
+}
