@@ -176,84 +176,55 @@ async fn a_grant_is_kept_and_harvested_and_everything_is_recorded() {
     ));
 }
 
+/// An application with one thing changed.
+fn with(change: impl FnOnce(&mut Application)) -> Application {
+    let mut application = builders::application(&["A"]);
+    change(&mut application);
+    application
+}
+
+fn basis(id: &str, content: &str) -> LegalBasis {
+    let kind = Some(LegalBasisKind::Cpv);
+    LegalBasis {
+        id: id.to_owned(),
+        kind,
+        content: content.to_owned(),
+    }
+}
+
 /// Mistakes with the code each has today, in the order of `wire-api.md` §11.
 fn mistakes(now: Timestamp) -> Vec<(Application, Code)> {
-    let base = || builders::application(&["A"]);
     let text = |text: &str| Some(text.to_owned());
-    let basis = |id: &str| {
-        let (id, content) = (id.to_owned(), "45000000-7".to_owned());
-        vec![LegalBasis {
-            id,
-            kind: Some(LegalBasisKind::Cpv),
-            content,
-        }]
-    };
-    let ending = |days| Application {
-        valid_to: Some(now.plus_days(days)),
-        ..base()
-    };
+    let ends_in = |days| with(|it| it.valid_to = Some(now.plus_days(days)));
     vec![
+        (with(|it| it.requestor = None), Code::InvalidRequestor),
+        (with(|it| it.requestor = text("1")), Code::InvalidRequestor),
         (
-            Application {
-                requestor: None,
-                ..base()
-            },
-            Code::InvalidRequestor,
-        ),
-        (
-            Application {
-                requestor: text("1"),
-                ..base()
-            },
-            Code::InvalidRequestor,
-        ),
-        (
-            Application {
-                subject: text("123456789"),
-                ..base()
-            },
+            with(|it| it.subject = text("123456789")),
             Code::InvalidSubject,
         ),
         (
-            Application {
-                subject: text("910402021"),
-                ..base()
-            },
+            with(|it| it.subject = text("910402021")),
             Code::InvalidSubject,
         ),
         (
-            Application {
-                legal_bases: basis(""),
-                ..base()
-            },
+            with(|it| it.legal_bases = vec![basis("", "1")]),
             Code::InvalidLegalBasis,
         ),
         (
-            Application {
-                legal_bases: basis("x"),
-                ..base()
-            },
+            with(|it| it.legal_bases = vec![basis("x", "1")]),
             Code::InvalidLegalBasis,
         ),
-        (
-            Application {
-                datasets: vec![],
-                ..base()
-            },
-            Code::InvalidEvidenceRequest,
-        ),
+        (with(|it| it.datasets.clear()), Code::InvalidEvidenceRequest),
         (
             builders::application(&["A", "A"]),
             Code::InvalidEvidenceRequest,
         ),
         (builders::application(&["a"]), Code::UnknownEvidenceCode),
-        (ending(1), Code::InvalidValidToDateTime),
-        (ending(2000), Code::InvalidValidToDateTime),
+        (ends_in(1), Code::InvalidValidToDateTime),
+        (ends_in(2000), Code::InvalidValidToDateTime),
         (
-            Application {
-                language: text("xx"),
-                ..base()
-            },
+            with(|it| it.language = text("xx")),
             Code::InvalidAuthorizationRequest,
         ),
     ]
@@ -397,11 +368,6 @@ async fn the_basis_that_the_dataset_names_is_the_one_that_counts_w12() {
         }),
     );
     let desk = Desk::with(vec![], vec![with_rule("A", rule), builders::dataset("B")]);
-    let basis = |id: &str, content: &str| LegalBasis {
-        id: id.to_owned(),
-        kind: Some(LegalBasisKind::Cpv),
-        content: content.to_owned(),
-    };
     let mut application = builders::application(&["A", "B"]);
     application.legal_bases = vec![basis("good", "45000000-7"), basis("bad", "11111111-1")];
     application.datasets[0].legal_basis_id = Some("bad".to_owned());
