@@ -15,7 +15,7 @@ use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
 use serde_json::{Map, Value};
 
-use crate::strict_json;
+use dan_core::strict;
 
 /// Largest key set document, in bytes.
 pub const KEY_SET_BYTES_MAX: usize = 64 * 1024;
@@ -263,7 +263,8 @@ impl KeySet {
         if document.len() > KEY_SET_BYTES_MAX {
             return Err(JwkError("the key set is too large"));
         }
-        let members = strict_json::object(document)
+        let members = strict::json_object(document)
+            .ok()
             .ok_or(JwkError("the key set is no strict JSON object"))?;
         let listed = members
             .get("keys")

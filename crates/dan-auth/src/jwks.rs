@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
 
 use crate::jwk::{KEY_SET_BYTES_MAX, KeySet};
-use crate::strict_json;
+use dan_core::strict;
 
 /// Largest metadata document, in bytes.
 pub const METADATA_BYTES_MAX: usize = 64 * 1024;
@@ -265,8 +265,9 @@ impl Desk {
             .document(self.metadata_url.clone(), METADATA_BYTES_MAX, ctx)
             .await
             .map_err(|error| format!("metadata: {error}"))?;
-        let members =
-            strict_json::object(&document).ok_or("the metadata is no strict JSON object")?;
+        let members = strict::json_object(&document)
+            .ok()
+            .ok_or("the metadata is no strict JSON object")?;
         let text = |name| {
             members
                 .get(name)

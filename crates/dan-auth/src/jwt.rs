@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use crate::jwk::{Algorithm, Choice, KID_BYTES_MAX, KeySet};
-use crate::strict_json;
+use dan_core::strict;
 
 /// Longest token, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
@@ -72,7 +72,8 @@ impl<'a> Compact<'a> {
             .split_once('.')
             .filter(|(_, payload)| !payload.contains('.'))
             .ok_or(JwtError::Malformed("not three parts"))?;
-        let header = strict_json::object(&decode(header)?)
+        let header = strict::json_object(&decode(header)?)
+            .ok()
             .ok_or(JwtError::Malformed("the header is no strict JSON object"))?;
         let (algorithm, kid) = read_header(&header)?;
         Ok(Self {
@@ -126,7 +127,8 @@ impl<'a> Unverified<'a> {
     /// [`JwtError::Malformed`] and [`JwtError::Unsupported`].
     pub fn parse(token: &'a str) -> Result<Self, JwtError> {
         let jws = Compact::parse(token)?;
-        let claims = strict_json::object(&jws.payload)
+        let claims = strict::json_object(&jws.payload)
+            .ok()
             .ok_or(JwtError::Malformed("the payload is no strict JSON object"))?;
         Ok(Self { jws, claims })
     }

@@ -25,6 +25,7 @@ pub mod projection;
 pub mod requirement;
 pub mod secret;
 pub mod statement;
+pub mod strict;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 pub mod time;

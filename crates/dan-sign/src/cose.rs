@@ -3,6 +3,7 @@
 //! Made: `18([<< {1: -7, 3: 60, 4: kid} >>, {}, payload, signature])`, payload attached and
 //! itself CBOR (content format 60, RFC 7252 §12.3), no external data.
 
+use dan_core::strict::json_object;
 use std::fmt;
 
 use dan_core::ports::SignError;
@@ -12,7 +13,6 @@ use serde::ser::{Serialize, Serializer};
 use crate::error::VerifyError;
 use crate::public_key::{PublicKey, SIGNATURE_BYTES};
 use crate::soft_key::SoftKey;
-use crate::strict;
 
 /// Longest `COSE_Sign1` that is read, in bytes.
 pub const SIGN1_BYTES_MAX: usize = 96 * 1024 * 1024;
@@ -55,7 +55,7 @@ pub fn protected_header(kid: &str) -> Result<Vec<u8>, SignError> {
 /// # Errors
 /// [`SignError`] when the payload is no JSON object or names a member twice.
 pub fn sign(protected: &[u8], payload: &[u8], key: &SoftKey) -> Result<Vec<u8>, SignError> {
-    let payload = strict::object_from_json(payload).map_err(SignError)?;
+    let payload = json_object(payload).map_err(SignError)?;
     let payload = encode(&payload)?;
     let signature = key.sign(&to_be_signed(protected, &payload)?)?;
     encode(&ciborium::tag::Required::<_, TAG_SIGN1>((
@@ -338,6 +338,7 @@ impl Visitor<'_> for ScalarVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::strict;
     use crate::testing::key;
 
     /// `payload` under any header, really signed: what a careless or hostile signer would make.

@@ -5,6 +5,7 @@
 //! when, and `exp`, until when. They have the meaning of the historical keys of `OpenID` Federation
 //! 1.0 (§8.7); readers that do not know them pass them over (RFC 7517 §4).
 
+use dan_core::strict::json_object;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
@@ -14,7 +15,6 @@ use serde_json::{Map, Value, json};
 use crate::error::{VerifyError, quoted};
 use crate::jws::ALGORITHM;
 use crate::public_key::{COORDINATE_BYTES, PublicKey};
-use crate::strict;
 
 /// Largest key set that is read, in bytes.
 pub const KEY_SET_BYTES_MAX: usize = 256 * 1024;
@@ -83,7 +83,7 @@ impl KeySet {
         if text.len() > KEY_SET_BYTES_MAX {
             return Err(format!("it is larger than {KEY_SET_BYTES_MAX} bytes"));
         }
-        let set = strict::object_from_json(text.as_bytes())?;
+        let set = json_object(text.as_bytes())?;
         let Some(Value::Array(listed)) = set.get("keys") else {
             return Err("it has no list `keys`".to_owned());
         };

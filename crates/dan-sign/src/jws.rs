@@ -1,5 +1,6 @@
 //! Compact JWS with ES256 (RFC 7515, RFC 7518 §3.4): made and checked, nothing else.
 
+use dan_core::strict::json_object;
 use std::fmt;
 
 use base64::Engine as _;
@@ -10,7 +11,6 @@ use serde_json::{Map, Value, json};
 use crate::error::VerifyError;
 use crate::public_key::{PublicKey, SIGNATURE_BYTES};
 use crate::soft_key::SoftKey;
-use crate::strict;
 
 /// Longest compact JWS that is read, in bytes.
 pub const COMPACT_BYTES_MAX: usize = 96 * 1024 * 1024;
@@ -146,7 +146,7 @@ fn read_header(encoded: &str) -> Result<Map<String, Value>, VerifyError> {
             bytes_max: HEADER_BYTES_MAX,
         });
     }
-    let header = strict::object_from_json(&decode(encoded, "the header")?)
+    let header = json_object(&decode(encoded, "the header")?)
         .map_err(|why| VerifyError::malformed(WHAT, format!("its header: {why}")))?;
     match header.get("alg") {
         Some(Value::String(found)) if found == ALGORITHM => {}

@@ -1,22 +1,8 @@
-//! Reads JSON and CBOR so that two readers can never see two different things: no object names a
-//! member twice, nothing follows the document, and only what JSON can say is accepted.
+//! Reads CBOR as strictly as JSON: no map names a member twice, nothing follows the document, and
+//! only what JSON can say is accepted.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
-
-/// How deep arrays, maps and tags may be nested; the same as `serde_json`'s own limit.
-pub(crate) const DEPTH_MAX: usize = 128;
-
-/// One JSON object that fills `bytes`.
-///
-/// # Errors
-/// Why not. The text never quotes a value or a member name of the document.
-pub(crate) fn object_from_json(bytes: &[u8]) -> Result<Map<String, Value>, String> {
-    let Strict(value) = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    object(value)
-}
+use dan_core::strict::{DEPTH_MAX, Strict, object};
+use serde_json::{Map, Value};
 
 /// One CBOR map with text keys that fills `bytes`, as the JSON object it stands for.
 ///
@@ -32,93 +18,10 @@ pub(crate) fn object_from_cbor(bytes: &[u8]) -> Result<Map<String, Value>, Strin
     object(value)
 }
 
-fn object(value: Value) -> Result<Map<String, Value>, String> {
-    match value {
-        Value::Object(members) => Ok(members),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            Err("an object is expected".to_owned())
-        }
-    }
-}
-
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Self)
-    }
-}
-
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("a number is not finite"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(Strict(item)) = access.next_element()? {
-            items.push(item);
-        }
-        Ok(Value::Array(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        while let Some(Strict(name)) = access.next_key()? {
-            // Keys go through the same visitor, since ciborium would skip a tag before a `String`.
-            let Value::String(name) = name else {
-                return Err(A::Error::custom("a member name is not text"));
-            };
-            let Strict(value) = access.next_value()?;
-            // The name may itself be personal: it is not repeated here.
-            if members.insert(name, value).is_some() {
-                return Err(A::Error::custom("a member is named twice"));
-            }
-        }
-        Ok(Value::Object(members))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use dan_core::strict::json_object;
+
     use super::*;
 
     #[test]
@@ -128,7 +31,7 @@ mod tests {
             r#"{"a":1,"\u0061":2}"#,
             r#"{"a":[{"b":{"c":1,"c":2}}]}"#,
         ] {
-            let error = object_from_json(text.as_bytes()).unwrap_err();
+            let error = json_object(text.as_bytes()).unwrap_err();
             assert!(error.contains("named twice"), "{error}");
         }
     }
@@ -149,9 +52,9 @@ mod tests {
             "{\"a\":\"\\ud800\"}",
             &deep,
         ] {
-            assert!(object_from_json(text.as_bytes()).is_err(), "{text:.20}");
+            assert!(json_object(text.as_bytes()).is_err(), "{text:.20}");
         }
-        assert!(object_from_json(b"{\"a\":\"\xff\"}").is_err());
+        assert!(json_object(b"{\"a\":\"\xff\"}").is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! A key set must come from the node it names (`/.well-known/jwks.json` over TLS) or an archive that
 //! is trusted; a stolen key can back-date, so it must leave the set and not just be retired.
 
+use dan_core::strict::json_object;
 use std::fmt;
 
 use dan_core::statement::{hex, sha256};
@@ -106,8 +107,8 @@ fn checked_jws(text: &str, jwks: &str, purpose: Purpose) -> Result<Verified, Ver
     let keys = KeySet::parse(jwks)?;
     let published = keys.get(&kid)?;
     let payload = signed.verify(&published.key)?;
-    let claims = strict::object_from_json(&payload)
-        .map_err(|why| VerifyError::malformed("a signed statement", why))?;
+    let claims =
+        json_object(&payload).map_err(|why| VerifyError::malformed("a signed statement", why))?;
     check_time(&claims, &kid, published)?;
     Ok(Verified { claims, kid })
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use dan_auth::{AuthConfig, Authenticators, KeyGrant, mint};
+use dan_auth::{AuthConfig, KeyGrant, chain, mint};
 use dan_core::caller::{Caller, Proof};
+use dan_core::flow::prove;
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
     AuthError, Authenticator, Batch, CallContext, Clock, Credentials, PortFuture, Store as _, Write,
@@ -16,7 +17,7 @@ use super::issuer::{CONSUMER, FakeIssuer, Key, Mood, Net, claims, credentials, s
 
 struct House {
     issuer: Arc<FakeIssuer>,
-    all: Authenticators,
+    all: Vec<Arc<dyn Authenticator>>,
     key: Secret,
 }
 
@@ -37,7 +38,7 @@ impl House {
         let config = AuthConfig {
             issuers: vec![issuer.config()],
         };
-        let all = Authenticators::new(config, store, &Net::of(&[&issuer]), &clock).unwrap();
+        let all = chain(config, store, &Net::of(&[&issuer]), &clock).unwrap();
         Self { issuer, all, key }
     }
 
@@ -47,9 +48,7 @@ impl House {
     }
 
     async fn prove(&self, key: Option<&str>, token: Option<&str>) -> Result<Vec<Proof>, AuthError> {
-        self.all
-            .prove(&credentials(key, token), &call_context())
-            .await
+        prove(&self.all, &credentials(key, token), &call_context()).await
     }
 }
 
@@ -120,8 +119,9 @@ async fn further_authenticators_are_asked_too() {
     let house = House::new().await;
     let mut presented = credentials(Some(house.key.expose()), Some(&house.token()));
     presented.certificate = Some(vec![1]);
-    let all = house.all.and(Arc::new(Certificates));
-    let proofs = all.prove(&presented, &call_context()).await.unwrap();
+    let mut all = house.all;
+    all.push(Arc::new(Certificates));
+    let proofs = prove(&all, &presented, &call_context()).await.unwrap();
     assert_eq!(proofs.len(), 3);
     assert_eq!(Caller::join(proofs).unwrap_err().code.number(), 1019);
 }

@@ -406,7 +406,7 @@ async fn payloads_are_one_flat_object_without_repeats() {
         format!(r#"{open},"exp":1767229200}}"#),
         format!(r#"{open},"x":{{"a":1,"a":2}}}}"#),
         format!(r#"{open},"x":1e999}}"#),
-        deep(40),
+        deep(130),
         deep(3000),
         deep(10_000),
     ];

@@ -18,7 +18,7 @@ mod withdraw;
 
 use std::sync::Arc;
 
-pub use authenticate::authenticate;
+pub use authenticate::{authenticate, prove};
 pub use gate::Permit;
 pub use grant::Granted;
 pub use list::{LIST_COUNT_MAX, ListQuery, Listed};

@@ -4,11 +4,9 @@
 //! clients send all of these (`wire-api.md` §3.2). A member given twice is refused: which of the
 //! two was decided on could not be told (`security.md` §1.1).
 
-use std::fmt;
-
 use dan_core::error::{Code, Fault};
+use dan_core::strict::Strict;
 use dan_core::time::Timestamp;
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// Reads one JSON text; nothing may follow it.
@@ -16,10 +14,7 @@ use serde_json::{Map, Value};
 /// # Errors
 /// 1014 with the place of the mistake. The text never repeats what was sent.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Fault> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value));
+    let value = serde_json::from_slice::<Strict>(bytes).map(|strict| strict.0);
     value.map_err(|error| {
         let what = match error.classify() {
             serde_json::error::Category::Data => "a member is given twice",
@@ -33,71 +28,6 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Fault> {
         );
         Fault::with(Code::InvalidAuthorizationRequest, place)
     })
-}
-
-struct Strict;
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Self)? {
-            list.push(item);
-        }
-        Ok(Value::Array(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
-            let value = members.next_value_seed(Self)?;
-            if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("duplicate member"));
-            }
-        }
-        Ok(Value::Object(object))
-    }
 }
 
 /// An object whose members are found without case.

@@ -1,0 +1,248 @@
+//! The keys of the fake identity provider, their published form, and signatures both honest and not.
+
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256,
+    RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
+    RsaEncoding,
+};
+use aws_lc_rs::{encoding, hmac};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// An RSA key with what verifiers need of it.
+pub(crate) struct RsaKey {
+    pair: RsaKeyPair,
+    kid: String,
+    modulus: String,
+    exponent: String,
+}
+
+impl RsaKey {
+    /// A new 2048-bit key. Takes a tenth of a second of a core.
+    ///
+    /// # Errors
+    /// When the library cannot make one.
+    pub(crate) fn generate() -> Result<Self, Unspecified> {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048)?;
+        let (modulus, exponent) = rsa_numbers(pair.public_key().as_ref()).ok_or(Unspecified)?;
+        Ok(Self {
+            kid: Uuid::new_v4().simple().to_string(),
+            modulus: URL_SAFE_NO_PAD.encode(modulus),
+            exponent: URL_SAFE_NO_PAD.encode(exponent),
+            pair,
+        })
+    }
+
+    fn sign(
+        &self,
+        padding: &'static dyn RsaEncoding,
+        message: &[u8],
+    ) -> Result<Vec<u8>, Unspecified> {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        let random = SystemRandom::new();
+        self.pair
+            .sign(padding, &random, message, &mut signature)
+            .map(|()| signature)
+    }
+
+    /// The public key as PEM: what a verifier that confuses RS256 with HS256 takes for the secret (RFC 8725 §2.1).
+    fn public_pem(&self) -> Result<String, Unspecified> {
+        let der: encoding::PublicKeyX509Der<'_> = self.pair.public_key().as_der()?;
+        let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
+        for (index, symbol) in STANDARD.encode(der.as_ref()).chars().enumerate() {
+            if index > 0 && index % 64 == 0 {
+                pem.push('\n');
+            }
+            pem.push(symbol);
+        }
+        pem.push_str("\n-----END PUBLIC KEY-----\n");
+        Ok(pem)
+    }
+}
+
+/// A P-256 key with what verifiers need of it.
+struct EcKey {
+    pair: EcdsaKeyPair,
+    kid: String,
+    x: String,
+    y: String,
+}
+
+impl EcKey {
+    fn generate() -> Result<Self, Unspecified> {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+        // SEC 1 §2.3.3: an uncompressed point is 0x04, x, y.
+        let point = pair.public_key().as_ref();
+        let (x, y) = point
+            .strip_prefix(&[4])
+            .and_then(|coordinates| coordinates.split_at_checked(32))
+            .ok_or(Unspecified)?;
+        Ok(Self {
+            kid: Uuid::new_v4().simple().to_string(),
+            x: URL_SAFE_NO_PAD.encode(x),
+            y: URL_SAFE_NO_PAD.encode(y),
+            pair,
+        })
+    }
+}
+
+/// Which key a token names and is signed with.
+#[derive(Clone, Copy)]
+pub(crate) enum Signer<'a> {
+    /// The published RSA key.
+    Published,
+    /// The published P-256 key.
+    Ec,
+    /// An RSA key nobody can look up.
+    Unpublished(&'a RsaKey),
+}
+
+/// The published keys.
+pub(crate) struct Keys {
+    rsa: RsaKey,
+    ec: EcKey,
+}
+
+impl Keys {
+    /// New keys.
+    ///
+    /// # Errors
+    /// When the library cannot make them.
+    pub(crate) fn generate() -> Result<Self, Unspecified> {
+        Ok(Self {
+            rsa: RsaKey::generate()?,
+            ec: EcKey::generate()?,
+        })
+    }
+
+    /// The JWK set (RFC 7517 §5).
+    pub(crate) fn published(&self) -> Value {
+        json!({ "keys": [
+            {
+                "kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.rsa.kid,
+                "n": self.rsa.modulus, "e": self.rsa.exponent,
+            },
+            {
+                "kty": "EC", "use": "sig", "alg": "ES256", "crv": "P-256", "kid": self.ec.kid,
+                "x": self.ec.x, "y": self.ec.y,
+            },
+        ]})
+    }
+
+    /// A compact JWS (RFC 7515 §7.1) over `claims`.
+    ///
+    /// `alg` is written as given; an algorithm that does not exist gets a signature of RS256, `none` in any case of
+    /// letters gets none, and HS* is keyed with the public RSA key. Without `alg` the token is honest.
+    ///
+    /// # Errors
+    /// When the library cannot sign.
+    pub(crate) fn token(
+        &self,
+        signer: Signer<'_>,
+        alg: Option<&str>,
+        claims: &Value,
+    ) -> Result<String, Unspecified> {
+        let (rsa, kid, own_alg) = match signer {
+            Signer::Published => (&self.rsa, &self.rsa.kid, "RS256"),
+            Signer::Ec => (&self.rsa, &self.ec.kid, "ES256"),
+            Signer::Unpublished(key) => (key, &key.kid, "RS256"),
+        };
+        let alg = alg.unwrap_or(own_alg);
+        let header = json!({ "alg": alg, "typ": "JWT", "kid": kid });
+        let signed = format!("{}.{}", encode(&header), encode(claims));
+        let signature = self.sign(rsa, alg, signed.as_bytes())?;
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    fn sign(&self, rsa: &RsaKey, alg: &str, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
+        let padding: &dyn RsaEncoding = match alg {
+            "RS384" => &RSA_PKCS1_SHA384,
+            "RS512" => &RSA_PKCS1_SHA512,
+            "PS256" => &RSA_PSS_SHA256,
+            "PS384" => &RSA_PSS_SHA384,
+            "PS512" => &RSA_PSS_SHA512,
+            "ES256" => {
+                let signature = self.ec.pair.sign(&SystemRandom::new(), message)?;
+                return Ok(signature.as_ref().to_vec());
+            }
+            "HS256" => return keyed(hmac::HMAC_SHA256, rsa, message),
+            "HS384" => return keyed(hmac::HMAC_SHA384, rsa, message),
+            "HS512" => return keyed(hmac::HMAC_SHA512, rsa, message),
+            none if none.eq_ignore_ascii_case("none") => return Ok(Vec::new()),
+            _ => &RSA_PKCS1_SHA256,
+        };
+        rsa.sign(padding, message)
+    }
+}
+
+fn keyed(algorithm: hmac::Algorithm, rsa: &RsaKey, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
+    let key = hmac::Key::new(algorithm, rsa.public_pem()?.as_bytes());
+    Ok(hmac::sign(&key, message).as_ref().to_vec())
+}
+
+fn encode(part: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(part.to_string())
+}
+
+/// Modulus and exponent of an `RSAPublicKey` (RFC 8017 §A.1.1), without leading zeros.
+fn rsa_numbers(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    const SEQUENCE: u8 = 0x30;
+    const INTEGER: u8 = 0x02;
+    let (members, _) = element(der, SEQUENCE)?;
+    let (modulus, rest) = element(members, INTEGER)?;
+    let (exponent, _) = element(rest, INTEGER)?;
+    Some((unsigned(modulus), unsigned(exponent)))
+}
+
+/// The content of the first element and what follows it (X.690 §8.1, definite lengths).
+fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (&first, rest) = der.strip_prefix(&[tag])?.split_first()?;
+    let (length, rest) = if first < 0x80 {
+        (usize::from(first), rest)
+    } else {
+        let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+        let length = digits.iter().try_fold(0_usize, |length, digit| {
+            length.checked_mul(256)?.checked_add(usize::from(*digit))
+        })?;
+        (length, rest)
+    };
+    rest.split_at_checked(length)
+}
+
+fn unsigned(mut integer: &[u8]) -> &[u8] {
+    while let [0, rest @ ..] = integer {
+        integer = rest;
+    }
+    integer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_of_an_rsa_key_are_read_from_der() {
+        let der = [0x30, 0x08, 0x02, 0x03, 0x00, 0xc3, 0x05, 0x02, 0x01, 0x03];
+        let numbers = rsa_numbers(&der).unwrap();
+        assert_eq!(numbers, (&[0xc3, 0x05][..], &[3][..]));
+        let mut long = vec![0x30, 0x82, 0x01, 0x08, 0x02, 0x82, 0x01, 0x01];
+        long.extend([7; 257]);
+        long.extend([0x02, 0x01, 0x03]);
+        assert_eq!(rsa_numbers(&long).unwrap().0.len(), 257);
+    }
+
+    #[test]
+    fn der_that_ends_early_has_no_numbers() {
+        let der = [0x30, 0x08, 0x02, 0x03, 0x00, 0xc3, 0x05, 0x02, 0x01, 0x03];
+        for end in 0..der.len() {
+            assert!(rsa_numbers(&der[..end]).is_none(), "{end}");
+        }
+        assert!(rsa_numbers(&[0x30, 0xff]).is_none());
+    }
+}

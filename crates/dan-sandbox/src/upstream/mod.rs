@@ -1,0 +1,4 @@
+//! The sources of the shipped catalogue, one file each.
+
+pub(crate) mod skatt;
+pub(crate) mod testdata;
