@@ -1,2 +1,161 @@
-//! Developer tasks.
-fn main() {}
+//! Developer tasks: `cargo xtask test` runs everything that must pass before a change lands.
+//!
+//! It has no dependencies, so that it starts on a bare machine, and it calls nothing but cargo and,
+//! where a tool is missing, the package manager.
+#![expect(clippy::print_stderr, reason = "a task tells what it does")]
+
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "\
+cargo xtask test          format, lints, documentation, then every test
+cargo xtask test --long   the same, every crate alone as well, and the long runs of random tests
+cargo xtask docs          write docs/errors.md and docs/configuration.md from the code
+cargo xtask deny          licences, bans and sources, with cargo-deny";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["test"] => test(false),
+        ["test", "--long"] => test(true),
+        ["docs"] => docs(),
+        ["deny"] => deny(),
+        _ => {
+            eprintln!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    if done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Stops at the first step that fails. Tests come last, so that their result is the last line.
+fn test(long: bool) -> bool {
+    install_missing()
+        && cargo(&["fmt", "--all", "--check"], &[])
+        && cargo(
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "-D",
+                "warnings",
+            ],
+            &[],
+        )
+        && cargo(
+            &["doc", "--workspace", "--no-deps", "--locked", "--quiet"],
+            &[("RUSTDOCFLAGS", "-D warnings")],
+        )
+        && (!long || crates_alone())
+        && cargo(
+            &["test", "--workspace", "--locked"],
+            if long { &[("DAN_LONG", "1")] } else { &[] },
+        )
+}
+
+/// No feature may leak in from a neighbour.
+fn crates_alone() -> bool {
+    let crates = [
+        "dan-jmespath",
+        "dan-core",
+        "dan-auth",
+        "dan-sign",
+        "dan-store",
+        "dan-source",
+        "dan-http",
+        "dan-sandbox",
+    ];
+    crates.iter().all(|name| {
+        cargo(&["check", "--locked", "-p", name], &[])
+            && cargo(&["check", "--locked", "-p", name, "--all-features"], &[])
+    })
+}
+
+/// Generated documents are compared by a test of `bins/dan`; with this variable it writes them.
+fn docs() -> bool {
+    cargo(
+        &["test", "--locked", "-p", "dan", "--test", "docs"],
+        &[("DAN_WRITE_DOCS", "1")],
+    )
+}
+
+fn deny() -> bool {
+    cargo(&["deny", "check", "bans", "licenses", "sources"], &[])
+}
+
+/// What the build and the tests call by name, with the Debian package that has it.
+const TOOLS: [(&str, &str); 3] = [("cc", "gcc"), ("git", "git"), ("ar", "binutils")];
+
+/// Installs tools that are missing; on a machine without `apt-get` it says which.
+fn install_missing() -> bool {
+    let missing: Vec<&str> = TOOLS
+        .iter()
+        .filter(|(tool, _)| !starts(tool))
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        return components();
+    }
+    eprintln!("installing {}", missing.join(", "));
+    let installed = run(Command::new("apt-get").arg("update"))
+        && run(Command::new("apt-get")
+            .args(["install", "-y", "--no-install-recommends"])
+            .args(&missing));
+    if !installed {
+        eprintln!(
+            "install these by hand, then try again: {}",
+            missing.join(", ")
+        );
+    }
+    installed && components()
+}
+
+/// `rustfmt` and `clippy` come with most toolchains.
+fn components() -> bool {
+    let missing: Vec<&str> = ["cargo-fmt", "cargo-clippy"]
+        .into_iter()
+        .filter(|tool| !starts(tool))
+        .map(|tool| {
+            if tool == "cargo-fmt" {
+                "rustfmt"
+            } else {
+                "clippy"
+            }
+        })
+        .collect();
+    missing.is_empty()
+        || run(Command::new("rustup")
+            .args(["component", "add"])
+            .args(&missing))
+}
+
+fn starts(tool: &str) -> bool {
+    Command::new(tool)
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> bool {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    run(Command::new(cargo)
+        .args(arguments)
+        .envs(variables.iter().copied()))
+}
+
+fn run(command: &mut Command) -> bool {
+    eprintln!("> {command:?}");
+    match command.status() {
+        Ok(status) => status.success(),
+        Err(error) => {
+            eprintln!("cannot start {command:?}: {error}");
+            false
+        }
+    }
+}

@@ -25,6 +25,7 @@
 //! Everything in it is invented, nothing is stored, and nobody is let in from outside the machine.
 
 mod assertion;
+pub mod consumer;
 mod control;
 mod fault;
 mod issuer;
