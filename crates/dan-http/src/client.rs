@@ -1,5 +1,6 @@
 //! The `Fetch` port over hyper: one pool, caps on bytes and time, no redirects.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -14,6 +15,8 @@ use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder}
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout_at;
 
 /// Idle connections kept to one host.
@@ -31,18 +34,13 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client that trusts the certificate authorities of the machine.
+    /// A client that trusts the certificate authorities of the machine. On a machine without any,
+    /// plain HTTP works and every HTTPS peer is refused.
     ///
     /// # Errors
     /// Why the TLS library could not be set up.
     pub fn new() -> Result<Self, String> {
-        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .try_with_platform_verifier()
-            .map_err(|error| error.to_string())?
-            .with_no_client_auth();
+        let tls = tls_config()?;
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
@@ -58,6 +56,24 @@ impl HttpClient {
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .build(connector);
         Ok(Self { client })
+    }
+}
+
+fn tls_config() -> Result<ClientConfig, String> {
+    let builder = || {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())
+    };
+    match builder()?.try_with_platform_verifier() {
+        Ok(verified) => Ok(verified.with_no_client_auth()),
+        Err(error) => {
+            tracing::warn!(%error, "no certificate authorities; install ca-certificates to reach HTTPS peers");
+            Ok(builder()?
+                .with_root_certificates(RootCertStore::empty())
+                .with_no_client_auth())
+        }
     }
 }
 
@@ -168,4 +184,37 @@ async fn read(response: Response<Incoming>, bytes_max: usize) -> Result<FetchRep
         retry_after_s: text(RETRY_AFTER).and_then(|seconds| seconds.parse().ok()),
         body: whole.freeze(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use dan_core::secret::Secret;
+
+    use super::*;
+
+    fn request(url: &str) -> FetchRequest {
+        FetchRequest::get("peer", url.to_owned(), 10)
+    }
+
+    #[test]
+    fn only_http_addresses_are_asked() {
+        for url in ["file:///etc/passwd", "ftp://x/", "//x", "", "http://", "gopher://x", "x y"] {
+            let refused = build(request(url), "id");
+            assert!(matches!(refused, Err(FetchError::Refused(_))), "{url}");
+        }
+        let long = format!("http://x/{}", "a".repeat(URL_BYTES_MAX));
+        assert!(matches!(build(request(&long), "id"), Err(FetchError::Refused(_))));
+        assert!(build(request("http://127.0.0.1:1/a?b=c"), "id").is_ok());
+    }
+
+    #[test]
+    fn secrets_do_not_show_and_cannot_break_the_head() {
+        let mut with_secret = request("http://x/");
+        with_secret.authorization = Some(Secret::new("Bearer hunter2".to_owned()));
+        let built = build(with_secret, "id").unwrap();
+        assert!(!format!("{built:?}").contains("hunter2"));
+        let mut broken = request("http://x/");
+        broken.secret_headers = vec![("x-key".to_owned(), Secret::new("a\r\nb: c".to_owned()))];
+        assert!(build(broken, "id").is_err());
+    }
 }

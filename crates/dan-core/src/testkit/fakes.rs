@@ -335,7 +335,11 @@ impl Store for FakeStore {
     }
 
     fn api_keys(&self) -> PortFuture<'_, Result<Vec<ApiKeyRecord>, StoreError>> {
-        Box::pin(async move { Ok(lock(&self.state).keys.values().cloned().collect()) })
+        Box::pin(async move {
+            let mut keys: Vec<_> = lock(&self.state).keys.values().cloned().collect();
+            keys.sort_by_key(|key| key.created);
+            Ok(keys)
+        })
     }
 
     fn usage(&self, first: i32, last: i32) -> PortFuture<'_, Result<Vec<UsageRow>, StoreError>> {
