@@ -9,10 +9,10 @@ use tokio::time::timeout_at;
 use super::Exchange;
 use crate::catalog::Catalog;
 use crate::error::{Code, Fault};
-use crate::inquiry::{Inquiry, Reading};
+use crate::inquiry::{Asked, Inquiry, Reading};
 use crate::party::{OrgNumber, Party};
 use crate::ports::{CallContext, Fact, FactError, FactQuery, FactTable};
-use crate::requirement::{OnFailure, Refusal};
+use crate::requirement::{OnFailure, Refusal, Rule, Unmet};
 
 /// What the rules say about an inquiry.
 #[derive(Debug, Default)]
@@ -39,11 +39,21 @@ impl Exchange {
         inquiry: &Inquiry,
         ctx: &CallContext,
     ) -> Result<Verdict, Fault> {
+        let facts = self.facts_checked(inquiry, ctx).await?;
+        Ok(verdict(judge(inquiry, &facts)))
+    }
+
+    /// Facts for every rule, once both parties are known to exist and the language fits.
+    pub(super) async fn facts_checked(
+        &self,
+        inquiry: &Inquiry,
+        ctx: &CallContext,
+    ) -> Result<FactTable, Fault> {
         let facts = self.facts_for(inquiry, ctx).await?;
         check_registered(inquiry.subject.as_ref(), "the subject", &facts)?;
         check_registered(Some(&inquiry.requestor), "the requestor", &facts)?;
         check_language(inquiry)?;
-        Ok(judge(inquiry, &facts))
+        Ok(facts)
     }
 
     /// Every question of every rule is asked at once; one that has no answer refuses everything.
@@ -145,28 +155,48 @@ fn check_language(inquiry: &Inquiry) -> Result<(), Fault> {
     }
 }
 
-/// Pure: every rule of every dataset, none skipped, in catalogue order.
-pub(super) fn judge(inquiry: &Inquiry, facts: &FactTable) -> Verdict {
-    let mut verdict = Verdict::default();
-    for one in &inquiry.asked {
-        for rule in one
+/// What one rule says about one dataset of an inquiry.
+pub(super) struct Finding<'a> {
+    pub(super) asked: &'a Asked,
+    pub(super) rule: &'a Arc<Rule>,
+    pub(super) outcome: Result<(), Unmet>,
+}
+
+/// Pure: every rule that applies to every dataset, none left out, in catalogue order. Both the
+/// decision and its explanation are made from this.
+pub(super) fn judge<'a>(
+    inquiry: &'a Inquiry,
+    facts: &'a FactTable,
+) -> impl Iterator<Item = Finding<'a>> {
+    inquiry.asked.iter().flat_map(move |asked| {
+        let rules = asked
             .offer
             .rules
             .iter()
-            .filter(|rule| rule.applies_to(inquiry.origin))
-        {
-            let Err(unmet) = rule.requirement.check(inquiry, one, facts) else {
-                continue;
-            };
-            let refusal = Refusal {
-                dataset: one.request.name.clone(),
-                rule: Arc::clone(rule),
-                unmet,
-            };
-            match rule.on_failure {
-                OnFailure::Deny => verdict.refused.push(refusal),
-                OnFailure::Skip => verdict.skipped.push(refusal),
-            }
+            .filter(|rule| rule.applies_to(inquiry.origin));
+        rules.map(move |rule| Finding {
+            asked,
+            rule,
+            outcome: rule.requirement.check(inquiry, asked, facts),
+        })
+    })
+}
+
+/// Splits what is not met into what refuses everything and what leaves a dataset out.
+pub(super) fn verdict<'a>(findings: impl Iterator<Item = Finding<'a>>) -> Verdict {
+    let mut verdict = Verdict::default();
+    for finding in findings {
+        let Err(unmet) = finding.outcome else {
+            continue;
+        };
+        let refusal = Refusal {
+            dataset: finding.asked.request.name.clone(),
+            rule: Arc::clone(finding.rule),
+            unmet,
+        };
+        match finding.rule.on_failure {
+            OnFailure::Deny => verdict.refused.push(refusal),
+            OnFailure::Skip => verdict.skipped.push(refusal),
         }
     }
     verdict
