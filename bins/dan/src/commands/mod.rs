@@ -46,7 +46,7 @@ async fn run(command: Command) -> Ending {
             SigningKeyCommand::List { config } => signing_key::list(&config),
         },
         Command::Catalog { command } => match command {
-            CatalogCommand::Check { dir, json } => catalog::check(&dir, json).await,
+            CatalogCommand::Check { dir, json } => catalog::check(&dir, json),
             CatalogCommand::Show {
                 dataset,
                 context,
