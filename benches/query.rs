@@ -11,7 +11,11 @@ fn document() -> Value {
 
 fn queries(criterion: &mut Criterion) {
     let document = document();
-    for text in ["roller[0].person.navn", "roller[*].person.navn", "roller[?aktiv].{navn: person.navn}"] {
+    for text in [
+        "roller[0].person.navn",
+        "roller[*].person.navn",
+        "roller[?aktiv].{navn: person.navn}",
+    ] {
         let query = Query::parse(text).ok().flatten();
         criterion.bench_function(text, |bencher| {
             bencher.iter(|| query.as_ref().map(|query| query.apply(&document)));
