@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod consumer;
+pub mod node;
 pub mod proof;
 pub mod shapes;
 pub mod subject;

@@ -150,7 +150,7 @@ impl Subject {
     }
 
     fn started() -> Self {
-        let binary = binary();
+        let binary = program("dan-edge");
         let folder = tempfile::Builder::new()
             .prefix("dan-conformance-")
             .tempdir()
@@ -198,7 +198,13 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn watch(process: &Child, folder: &Path) -> Child {
+/// Starts the watchdog of a process: it kills the process and removes the folder when this test process
+/// has ended, however it ended. To call it off, kill it before the process is waited for.
+///
+/// # Panics
+/// When there is no shell.
+#[must_use]
+pub fn watch(process: &Child, folder: &Path) -> Child {
     Command::new("sh")
         .args(["-c", WATCHDOG, "watchdog", &process.id().to_string()])
         .arg(folder)
@@ -209,28 +215,33 @@ fn watch(process: &Child, folder: &Path) -> Child {
         .expect("a shell")
 }
 
-/// `dan-edge` beside this test's own folder, built anew when it is missing or older than its sources.
-fn binary() -> PathBuf {
+/// A binary of the node beside this test's own folder, built anew when it is missing or older than its
+/// sources.
+///
+/// # Panics
+/// When it does not build.
+#[must_use]
+pub fn program(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let profile = own.parent().and_then(Path::parent).unwrap();
-    let binary = profile.join(format!("dan-edge{}", std::env::consts::EXE_SUFFIX));
+    let binary = profile.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let built = modified(&binary);
     if built.is_some_and(|built| newest(root).is_none_or(|newest| newest <= built)) {
         return binary;
     }
-    let name = profile.file_name().and_then(|name| name.to_str()).unwrap();
-    let profile_name = if name == "debug" { "dev" } else { name };
+    let built_as = profile.file_name().and_then(|name| name.to_str()).unwrap();
+    let profile_name = if built_as == "debug" { "dev" } else { built_as };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(root)
-        .args(["build", "--quiet", "--bin", "dan-edge"])
+        .args(["build", "--quiet", "--bin", name])
         .args(["--profile", profile_name, "--target-dir"])
         .arg(profile.parent().unwrap())
         .stdin(Stdio::null())
         .status()
         .expect("cargo");
-    assert!(status.success(), "dan-edge does not build");
+    assert!(status.success(), "{name} does not build");
     binary
 }
 
