@@ -5,7 +5,7 @@ use dan_core::projection::Query;
 use serde_json::{Value, json};
 
 fn document() -> Value {
-    let role = |at: u32| json!({"kode": "MEDL", "person": {"navn": format!("Navn {at}"), "alder": at}, "aktiv": at % 2 == 0});
+    let role = |at: u32| json!({"kode": "MEDL", "person": {"navn": format!("Navn {at}"), "alder": at}, "aktiv": at.is_multiple_of(2)});
     json!({"roller": (0..1000).map(role).collect::<Vec<_>>()})
 }
 
