@@ -1,8 +1,12 @@
-//! The black-box conformance suite: helpers.
+//! The black-box suites: helpers.
 //!
-//! The suite knows a node by its addresses, its API keys and the outside world it asks, and by nothing
+//! **Conformance** holds one node against what today's clients need.
+//! It knows the node by its addresses, its API keys and the outside world it asks, and by nothing
 //! else; [`subject`] says how another node than our own sandbox is put under test. An answer that
 //! carries evidence goes through [`proof`], which checks it with the published keys alone.
+//!
+//! **End to end** starts nodes of its own, with the configuration and the commands of an operator, and
+//! stops and kills them: [`node`].
 
 pub mod client;
 pub mod consumer;

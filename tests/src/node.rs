@@ -78,6 +78,12 @@ impl Scratch {
         }
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// A path in it.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
@@ -226,7 +232,9 @@ impl Drop for Process {
 /// A node that serves.
 pub struct Node {
     process: Process,
-    /// Its address without a path.
+    /// Host and port of the API.
+    pub address: String,
+    /// Its address without a path, over plain HTTP.
     pub root: String,
     /// Base address of the API, with its version.
     pub api: String,
@@ -254,13 +262,10 @@ impl Node {
             lines.find(|line: &Value| line["message"] == "serving")
         })
         .await;
-        let scheme = if text(&serving, "public_url").starts_with("https") {
-            "https"
-        } else {
-            "http"
-        };
-        let root = format!("{scheme}://{}", text(&serving, "api"));
+        let address = text(&serving, "api").to_owned();
+        let root = format!("http://{address}");
         Self {
+            address,
             process,
             api: format!("{root}/v1"),
             root,
@@ -434,6 +439,7 @@ impl Sandbox {
         Self {
             node: Node {
                 process,
+                address: split_url(&api).0.to_owned(),
                 root: format!("http://{}", split_url(&api).0),
                 management: text(&card, "management").to_owned(),
                 api,

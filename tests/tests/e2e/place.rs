@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use dan_tests::consumer::Service;
+use dan_tests::client::Answer;
+use dan_tests::consumer::{COMPANY, Service};
 use dan_tests::node::{Client, Node, Sandbox, Scratch};
 use dan_tests::shapes::text;
 use toml::{Table, Value};
 
+/// A dataset from the register.
+pub(crate) const DATASET: &str = "UnitBasicInformation";
 /// What the sandbox's issuer makes tokens for.
 pub(crate) const AUDIENCE: &str = "https://dan.sandbox";
 /// What a node calls itself here, wherever it listens.
@@ -68,9 +72,7 @@ impl Place {
 
     /// Changes one key of one section.
     pub(crate) fn set(&mut self, section: &str, key: &str, value: impl Into<Value>) {
-        let section = self.config.entry(section).or_insert(Table::new().into());
-        let section = section.as_table_mut().unwrap();
-        section.insert(key.to_owned(), value.into());
+        set(&mut self.config, section, key, value);
     }
 
     /// The entity register lies there, as authority and as source.
@@ -112,7 +114,55 @@ impl Place {
     }
 }
 
+/// Changes one key of one section of a configuration.
+pub(crate) fn set(config: &mut Table, section: &str, key: &str, value: impl Into<Value>) {
+    let section = config.entry(section).or_insert(Table::new().into());
+    let section = section.as_table_mut().unwrap();
+    section.insert(key.to_owned(), value.into());
+}
+
 /// A path as an argument.
 pub(crate) fn shown(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// The catalogue that ships with the project.
+pub(crate) fn shipped_catalogue() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    root.join("catalog")
+}
+
+/// Copies a folder and all below it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let from = entry.unwrap().path();
+        let to = to.join(from.file_name().unwrap());
+        if from.is_dir() {
+            copy_folder(&from, &to);
+        } else {
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+}
+
+/// Whether `openssl` is here; says so when it is not.
+pub(crate) fn has_openssl() -> bool {
+    let here = Command::new("openssl").arg("version").output().is_ok();
+    if !here {
+        eprintln!("SKIPPED: there is no openssl on this machine");
+    }
+    here
+}
+
+/// `docs/operating.md`.
+pub(crate) fn operators_page() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    fs::read_to_string(root.join("docs/operating.md")).unwrap()
+}
+
+/// Asks for a dataset about [`COMPANY`].
+pub(crate) async fn harvest(client: &Client, dataset: &str) -> Answer {
+    let path = format!("directharvest/{dataset}?subject={COMPANY}");
+    client.get(&path).await
 }
