@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub use authenticate::{authenticate, prove};
 pub use gate::Permit;
 pub use grant::Granted;
-pub use list::{LIST_COUNT_MAX, ListQuery, Listed};
+pub use list::{LIST_COUNT_MAX, List, ListQuery, Listed, PAGE_COUNT_MAX};
 pub use register::{HIERARCHY_UNITS_MAX, Hierarchy, LEVELS_MAX};
 pub use release::{Answer, Envelope, Form, Presented, Presenter, Wish};
 pub use status::DatasetState;

@@ -1,5 +1,6 @@
 //! The flows over stand-ins: what is granted, what is refused, what is recorded.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,8 +17,8 @@ use crate::inquiry::{Application, LegalBasis, LegalBasisKind, OfferedTokens};
 use crate::meter::Meter;
 use crate::ports::{SourceError, SourceFailure};
 use crate::requirement::{
-    CustomSubject, LegalBasisRule, OnFailure, PartyRelation, PartyType, PartyTypeRule, Relation,
-    Requirement, Role, Rule, ScopeRule, Undecided,
+    CpvList, CustomSubject, LegalBasisRule, OnFailure, PartyRelation, PartyType, PartyTypeRule,
+    Relation, Requirement, Role, Rule, ScopeRule, Undecided,
 };
 use crate::testkit::builders::{self, AGENCY, COMPANY, OTHER_AGENCY, PERSON};
 use crate::testkit::fakes::{FakeSource, Fakes, call_context};
@@ -183,6 +184,14 @@ fn with(change: impl FnOnce(&mut Application)) -> Application {
     application
 }
 
+fn cpv_list() -> Arc<CpvList> {
+    let codes = BTreeSet::from(["45000000-7".to_owned()]);
+    Arc::new(CpvList {
+        version: "test".to_owned(),
+        codes,
+    })
+}
+
 fn basis(id: &str, content: &str) -> LegalBasis {
     let kind = Some(LegalBasisKind::Cpv);
     LegalBasis {
@@ -317,7 +326,7 @@ async fn soft_rules_skip_at_grant_are_reported_and_hold_at_harvest_w04() {
         ..builders::rule(
             "B/basis",
             Requirement::LegalBasis(LegalBasisRule {
-                cpv: true,
+                cpv: Some(cpv_list()),
                 espd: false,
             }),
         )
@@ -363,7 +372,7 @@ async fn the_basis_that_the_dataset_names_is_the_one_that_counts_w12() {
     let rule = builders::rule(
         "A/basis",
         Requirement::LegalBasis(LegalBasisRule {
-            cpv: true,
+            cpv: Some(cpv_list()),
             espd: false,
         }),
     );
@@ -633,7 +642,7 @@ async fn lists_show_own_grants_changed_after_a_moment() {
             )
             .await
             .unwrap()
-            .0;
+            .rows;
         rows.into_iter()
             .map(|row| row.accreditation.id.to_string())
             .collect::<Vec<_>>()

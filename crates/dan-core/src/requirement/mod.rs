@@ -4,26 +4,34 @@
 //! the compiler asks for. A kind that this version does not decide is refused by name.
 
 mod allow_list;
+mod allow_list_from_config;
+mod consent;
 mod custom_subject;
 mod legal_basis;
 mod own_token;
 mod party_relation;
 mod party_type;
 mod reference;
+mod right;
+mod role;
 mod scope;
 mod undecided;
 
 use std::sync::Arc;
 
 pub use allow_list::AllowList;
+pub use allow_list_from_config::{AllowListFromConfig, ConfiguredList};
+pub use consent::ConsentRule;
 pub use custom_subject::CustomSubject;
-pub use legal_basis::{LegalBasisRule, RISK_CPV_CODES};
+pub use legal_basis::{CpvList, LegalBasisRule};
 pub use own_token::OwnToken;
 pub use party_relation::{PartyRelation, Relation};
 pub use party_type::{PartyType, PartyTypeRule};
 pub use reference::{REFERENCE_LENGTH_MAX, ReferenceKind, ReferenceRule};
+pub use right::AltinnRight;
+pub use role::AltinnRole;
 pub use scope::ScopeRule;
-pub use undecided::{AltinnRight, AltinnRole, ConsentRule, Undecided};
+pub use undecided::Undecided;
 
 use crate::inquiry::{Asked, Inquiry, Origin};
 use crate::party::Party;
@@ -134,6 +142,8 @@ impl Rule {
 pub enum Requirement {
     /// Listed parties only.
     AllowList(AllowList),
+    /// The same, with lists kept in the configuration.
+    AllowListFromConfig(AllowListFromConfig),
     /// Consent of the subject.
     Consent(ConsentRule),
     /// The subject may be other than an organisation or a person.
@@ -175,15 +185,16 @@ impl Requirement {
     pub fn needs(&self, inquiry: &Inquiry) -> Vec<FactQuery> {
         match self {
             Self::PartyType(rule) => rule.needs(inquiry),
+            Self::Right(rule) => rule.needs(inquiry),
+            Self::Role(rule) => rule.needs(inquiry),
             Self::AllowList(_)
+            | Self::AllowListFromConfig(_)
             | Self::Consent(_)
             | Self::CustomSubject(_)
             | Self::LegalBasis(_)
             | Self::OwnToken(_)
             | Self::PartyRelation(_)
             | Self::Reference(_)
-            | Self::Right(_)
-            | Self::Role(_)
             | Self::Scope(_)
             | Self::Undecided(_) => Vec::new(),
         }
@@ -196,15 +207,16 @@ impl Requirement {
     pub fn check(&self, inquiry: &Inquiry, asked: &Asked, facts: &FactTable) -> Result<(), Unmet> {
         match self {
             Self::AllowList(rule) => rule.check(inquiry),
-            Self::Consent(rule) => rule.check(),
+            Self::AllowListFromConfig(rule) => rule.check(inquiry),
+            Self::Consent(rule) => rule.check(inquiry, asked),
             Self::CustomSubject(rule) => rule.check(inquiry),
             Self::LegalBasis(rule) => rule.check(inquiry, asked),
             Self::OwnToken(rule) => rule.check(inquiry),
             Self::PartyRelation(rule) => rule.check(inquiry),
             Self::PartyType(rule) => rule.check(inquiry, facts),
             Self::Reference(rule) => rule.check(inquiry),
-            Self::Right(rule) => rule.check(),
-            Self::Role(rule) => rule.check(),
+            Self::Right(rule) => rule.check(inquiry, facts),
+            Self::Role(rule) => rule.check(inquiry, facts),
             Self::Scope(rule) => rule.check(inquiry),
             Self::Undecided(rule) => rule.check(),
         }
@@ -215,6 +227,7 @@ impl Requirement {
     pub fn kind(&self) -> &str {
         match self {
             Self::AllowList(_) => "allow-list",
+            Self::AllowListFromConfig(_) => "allow-list-from-config",
             Self::Consent(_) => "consent",
             Self::CustomSubject(_) => "subject",
             Self::LegalBasis(_) => "legal-basis",

@@ -115,7 +115,7 @@ fn type_of(party: Option<Party>, facts: &FactTable) -> Option<PartyType> {
                 Some(PartyType::PublicAgency)
             }
             Some(Fact::Unit(_)) => Some(PartyType::PrivateEnterprise),
-            Some(Fact::Units(_)) | None => None,
+            Some(Fact::Units(_) | Fact::Held(_)) | None => None,
         },
     }
 }

@@ -1,6 +1,6 @@
 //! Stand-ins for every port, and a node's worth of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::dataset::ValueType;
 use crate::evidence::{Evidence, EvidenceValue, Harvest, SourceCall};
 use crate::flow::{Ports, Settings};
 use crate::inquiry::ValidityDays;
-use crate::party::Realm;
+use crate::party::{OrgNumber, Realm};
 use crate::ports::{
     AccreditationFilter, ApiKeyRecord, Batch, CallContext, Clock, Entropy, EnvelopeFormat, Fact,
-    FactError, FactQuery, Facts, HarvestOrder, PortFuture, SignError, Signer, Source, SourceError,
-    Store, StoreError, Stored, StoredAudit, Unit, Write,
+    FactError, FactQuery, Facts, HarvestOrder, IdempotencyRecord, Place, PortFuture, SignError,
+    Signer, Source, SourceError, Store, StoreError, Stored, StoredAudit, Unit, Write,
 };
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, UsageRow};
@@ -78,11 +78,17 @@ impl Entropy for CountingEntropy {
 #[derive(Debug, Default)]
 pub struct FakeFacts {
     units: Mutex<BTreeMap<FactQuery, Arc<Unit>>>,
+    held: Mutex<BTreeSet<FactQuery>>,
     down: Mutex<bool>,
     asked: AtomicU64,
 }
 
 impl FakeFacts {
+    /// From now on this role or right is held.
+    pub fn hold(&self, query: FactQuery) {
+        lock(&self.held).insert(query);
+    }
+
     /// Adds a unit.
     pub fn put(&self, unit: Unit) {
         lock(&self.units).insert(FactQuery::Unit(unit.number), Arc::new(unit));
@@ -120,6 +126,9 @@ impl Facts for FakeFacts {
                 FactQuery::SubUnits(parent) => {
                     let below = |unit: &&Arc<Unit>| unit.parent == Some(*parent);
                     Fact::Units(lock(&self.units).values().filter(below).cloned().collect())
+                }
+                FactQuery::HasRole { .. } | FactQuery::HasRight { .. } => {
+                    Fact::Held(lock(&self.held).contains(query))
                 }
             })
         })
@@ -228,6 +237,7 @@ struct State {
     audit: Vec<StoredAudit>,
     usage: BTreeMap<UsageKey, u64>,
     keys: BTreeMap<String, ApiKeyRecord>,
+    remembered: BTreeMap<(OrgNumber, [u8; 32]), IdempotencyRecord>,
     down: bool,
 }
 
@@ -282,6 +292,20 @@ impl State {
             Write::PutApiKey(record) => {
                 self.keys.insert(record.id.clone(), (**record).clone());
             }
+            Write::PutIdempotency { value, now } => {
+                let key = (value.owner, value.key_digest);
+                if self
+                    .remembered
+                    .get(&key)
+                    .is_some_and(|known| known.expires > *now)
+                {
+                    return Err(StoreError::Conflict);
+                }
+                self.remembered.insert(key, (**value).clone());
+            }
+            Write::ForgetIdempotency(before) => {
+                self.remembered.retain(|_, known| known.expires >= *before);
+            }
         }
         Ok(())
     }
@@ -321,9 +345,47 @@ impl Store for FakeStore {
                 })
                 .cloned()
                 .collect();
-            found.sort_by_key(|stored| stored.value.last_changed);
+            found.sort_by_key(place_of);
+            found.retain(|stored| {
+                filter
+                    .after
+                    .as_ref()
+                    .is_none_or(|after| place_of(stored) > *after)
+            });
             found.truncate(usize::try_from(filter.count_max).unwrap_or(usize::MAX));
             Ok(found)
+        })
+    }
+
+    fn ended(
+        &self,
+        before: Timestamp,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<Stored<Accreditation>>, StoreError>> {
+        Box::pin(async move {
+            let state = lock(&self.state);
+            let mut found: Vec<_> = state
+                .grants
+                .values()
+                .filter(|stored| stored.value.valid_to < before)
+                .cloned()
+                .collect();
+            found.sort_by_key(|stored| stored.value.valid_to);
+            found.truncate(usize::try_from(count_max).unwrap_or(usize::MAX));
+            Ok(found)
+        })
+    }
+
+    fn idempotency<'a>(
+        &'a self,
+        owner: OrgNumber,
+        key_digest: &'a [u8; 32],
+    ) -> PortFuture<'a, Result<Option<IdempotencyRecord>, StoreError>> {
+        Box::pin(async move {
+            Ok(lock(&self.state)
+                .remembered
+                .get(&(owner, *key_digest))
+                .cloned())
         })
     }
 
@@ -396,6 +458,13 @@ impl Store for FakeStore {
             *state = next;
             Ok(())
         })
+    }
+}
+
+fn place_of(stored: &Stored<Accreditation>) -> Place {
+    Place {
+        last_changed: stored.value.last_changed,
+        id: stored.value.id.clone(),
     }
 }
 

@@ -728,6 +728,7 @@ async fn value_of(store: &Arc<dyn Store>, seed: u8) -> Accreditation {
 async fn list(
     store: &Arc<dyn Store>,
     changed_after: Option<Timestamp>,
+    after: None,
     count_max: u32,
 ) -> Vec<Stored<Accreditation>> {
     let filter = AccreditationFilter {
