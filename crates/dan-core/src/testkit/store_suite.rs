@@ -728,13 +728,13 @@ async fn value_of(store: &Arc<dyn Store>, seed: u8) -> Accreditation {
 async fn list(
     store: &Arc<dyn Store>,
     changed_after: Option<Timestamp>,
-    after: None,
     count_max: u32,
 ) -> Vec<Stored<Accreditation>> {
     let filter = AccreditationFilter {
         owner: org(OWNER),
         context: CONTEXT.to_owned(),
         changed_after,
+        after: None,
         count_max,
     };
     store.accreditations(&filter).await.expect("a list")
