@@ -320,39 +320,55 @@ impl fmt::Debug for Catalog {
     }
 }
 
-/// Rules of the context, then those of the dataset that apply there.
+/// Rules of the context, then those of the dataset that apply there; a rule of the context that the
+/// dataset states as well counts once (`engine.md` appendix B, 2).
 fn rules_in(dataset: &Dataset, context: &ServiceContext) -> Vec<Arc<Rule>> {
-    let own = dataset
+    let own = || {
+        dataset
+            .rules
+            .iter()
+            .filter(|rule| rule.applies_in(&context.name))
+    };
+    let added = context
         .rules
         .iter()
-        .filter(|rule| rule.applies_in(&context.name));
-    context
-        .rules
-        .iter()
-        .chain(own)
-        .cloned()
-        .map(Arc::new)
-        .collect()
+        .filter(|rule| !own().any(|other| same(rule, other)));
+    added.chain(own()).cloned().map(Arc::new).collect()
 }
 
 /// Rules of the dataset, then those of each context, marked with it (`wire-api.md` §12.2).
 fn listed_rules(dataset: &Dataset, contexts: &[Arc<ServiceContext>]) -> Vec<Arc<Rule>> {
-    let own = dataset
-        .rules
-        .iter()
-        .filter(|rule| {
-            contexts
-                .iter()
-                .any(|context| rule.applies_in(&context.name))
-        })
-        .cloned();
+    let applies = |rule: &&Rule| {
+        contexts
+            .iter()
+            .any(|context| rule.applies_in(&context.name))
+    };
+    let own = dataset.rules.iter().filter(applies).cloned();
     let added = contexts.iter().flat_map(|context| {
-        context.rules.iter().cloned().map(|rule| Rule {
-            contexts: vec![context.name.clone()],
-            ..rule
-        })
+        let stated = |rule: &Rule| {
+            dataset
+                .rules
+                .iter()
+                .any(|other| other.applies_in(&context.name) && same(rule, other))
+        };
+        context
+            .rules
+            .iter()
+            .filter(move |rule| !stated(rule))
+            .cloned()
+            .map(|rule| Rule {
+                contexts: vec![context.name.clone()],
+                ..rule
+            })
     });
     own.chain(added).map(Arc::new).collect()
+}
+
+/// Whether two rules demand the same in the same way. Compared once, when the picture is built.
+fn same(left: &Rule, right: &Rule) -> bool {
+    left.on_failure == right.on_failure
+        && left.at_harvest == right.at_harvest
+        && format!("{:?}", left.requirement) == format!("{:?}", right.requirement)
 }
 
 /// The current picture, swapped as a whole. Readers never wait.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Answer, Call, Exchange, Form, ListQuery, Presented, Presenter, Wish};
+use super::{
+    Answer, Call, Exchange, Form, Idempotency, ListQuery, Period, Presented, Presenter, Wish,
+};
 use crate::audit::{Action, Phase};
 use crate::caller::Caller;
 use crate::catalog::Catalog;
@@ -15,10 +17,10 @@ use crate::error::{Code, Fault};
 use crate::evidence::{DatasetStatus, Evidence};
 use crate::inquiry::{Application, LegalBasis, LegalBasisKind, OfferedTokens};
 use crate::meter::Meter;
-use crate::ports::{SourceError, SourceFailure};
+use crate::ports::{ConsentError, ConsentState, SourceError, SourceFailure};
 use crate::requirement::{
-    CpvList, CustomSubject, LegalBasisRule, OnFailure, PartyRelation, PartyType, PartyTypeRule,
-    Relation, Requirement, Role, Rule, ScopeRule, Undecided,
+    ConsentRule, CpvList, CustomSubject, LegalBasisRule, OnFailure, PartyRelation, PartyType,
+    PartyTypeRule, Relation, Requirement, Role, Rule, ScopeRule, Undecided,
 };
 use crate::testkit::builders::{self, AGENCY, COMPANY, OTHER_AGENCY, PERSON};
 use crate::testkit::fakes::{FakeSource, Fakes, call_context};
@@ -75,7 +77,7 @@ impl Desk {
         };
         let granted = self
             .exchange
-            .grant(call, application, OfferedTokens::default())
+            .grant(call, application, OfferedTokens::default(), None)
             .await?;
         Ok(granted.accreditation.id.to_string())
     }
@@ -343,6 +345,7 @@ async fn soft_rules_skip_at_grant_are_reported_and_hold_at_harvest_w04() {
             call,
             builders::application(&["A", "B"]),
             OfferedTokens::default(),
+            None,
         )
         .await
         .unwrap()
@@ -723,4 +726,237 @@ async fn a_dataset_whose_rules_are_not_understood_is_closed_w06() {
             .count(),
         0
     );
+}
+
+fn consent_rule() -> Rule {
+    builders::rule("C/consent", Requirement::Consent(ConsentRule::default()))
+}
+
+fn with_consent() -> Application {
+    let mut application = builders::application(&["C"]);
+    application.datasets[0].request_consent = true;
+    application.consent_reference = Some("2026-1".to_owned());
+    application
+}
+
+#[tokio::test]
+async fn consent_is_asked_live_at_every_harvest_w18() {
+    let desk = Desk::with(vec![], vec![with_rule("C", consent_rule())]);
+    let id = desk.grant(with_consent()).await.unwrap();
+    let state = |state| desk.fakes.consents.set(Ok(state));
+    for refused in [
+        ConsentState::Pending,
+        ConsentState::Denied,
+        ConsentState::Expired,
+    ] {
+        state(refused);
+        assert_eq!(
+            code(desk.harvest(&id, "C").await),
+            Some(Code::RequiresConsent)
+        );
+    }
+    assert_eq!(desk.fakes.source.asked(), 0);
+    state(ConsentState::Granted);
+    assert!(desk.harvest(&id, "C").await.is_ok());
+    state(ConsentState::Denied);
+    assert_eq!(
+        code(desk.harvest(&id, "C").await),
+        Some(Code::RequiresConsent)
+    );
+    let authority = "Altinn".to_owned();
+    desk.fakes.consents.set(Err(ConsentError {
+        authority,
+        cause: "down".to_owned(),
+    }));
+    let fault = desk.harvest(&id, "C").await.unwrap_err();
+    assert_eq!(fault.code, Code::ServiceNotAvailable);
+    assert!(fault.description().contains("Altinn"));
+}
+
+#[tokio::test]
+async fn every_missing_consent_input_is_named() {
+    let desk = Desk::with(vec![], vec![with_rule("C", consent_rule())]);
+    let mut application = with_consent();
+    application.datasets[0].request_consent = false;
+    application.consent_reference = None;
+    application.subject = Some("iso6523-actorid-upis::9999:x".to_owned());
+    let fault = desk.grant(application).await.unwrap_err();
+    for word in ["requestConsent", "consentReference", "subject"] {
+        assert!(
+            fault.description().contains(word),
+            "{}",
+            fault.description()
+        );
+    }
+    assert_eq!(
+        code(desk.direct(with_consent()).await),
+        Some(Code::InvalidEvidenceRequest)
+    );
+}
+
+#[tokio::test]
+async fn the_same_key_gives_the_same_grant_for_a_day_w20() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    let ctx = call_context();
+    let call = Call {
+        caller: &desk.caller,
+        ctx: &ctx,
+    };
+    let apply = async |key: &str, body: &[u8]| {
+        let idempotency = Idempotency::new(key, "test-product", body)?;
+        let application = builders::application(&["A"]);
+        let tokens = OfferedTokens::default();
+        let granted = desk
+            .exchange
+            .grant(call, application, tokens, Some(idempotency))
+            .await?;
+        Ok::<_, Fault>(granted.accreditation.id.to_string())
+    };
+    let first = apply("k", b"body").await.unwrap();
+    assert_eq!(apply("k", b"body").await.unwrap(), first);
+    assert_ne!(apply("other", b"body").await.unwrap(), first);
+    assert_eq!(apply("k", b"changed").await.unwrap_err().status, 422);
+    desk.fakes.clock.advance_ms(DAY_MS);
+    assert_ne!(apply("k", b"body").await.unwrap(), first);
+    for bad in ["", "a b", "å", &"x".repeat(256)] {
+        assert_eq!(
+            code(apply(bad, b"").await),
+            Some(Code::InvalidAuthorizationRequest)
+        );
+    }
+}
+
+#[tokio::test]
+async fn explanation_and_decision_agree_and_name_no_person() {
+    let kind = PartyTypeRule {
+        allowed: vec![(Role::Requestor, PartyType::PublicAgency)],
+    };
+    let rules = vec![
+        scope_rule("dan:other"),
+        builders::rule("Test/party", Requirement::PartyType(kind)),
+    ];
+    let desk = Desk::with(rules, vec![builders::dataset("A")]);
+    let ctx = call_context();
+    let call = Call {
+        caller: &desk.caller,
+        ctx: &ctx,
+    };
+    let application = with(|it| it.subject = Some(PERSON.to_owned()));
+    let (explanation, granted) = desk
+        .exchange
+        .explain(call, application.clone(), OfferedTokens::default())
+        .await
+        .unwrap();
+    assert!(!granted);
+    let scope = &explanation.rules[0];
+    assert_eq!(
+        (scope.rule.as_str(), scope.kind.as_str()),
+        ("Test/scope", "scope")
+    );
+    assert!(scope.unmet.as_ref().unwrap().contains("dan:other"));
+    let party = &explanation.rules[1];
+    assert_eq!(party.unmet, None);
+    assert!(party.facts[0].contains("a public agency"));
+    assert!(!format!("{explanation:?}").contains(PERSON));
+    assert_eq!(
+        code(desk.grant(application).await),
+        Some(Code::AuthorizationFailed)
+    );
+    let phases = desk.records().await;
+    assert_eq!(phases.len(), 1, "explaining leaves no record");
+}
+
+#[tokio::test]
+async fn public_statistics_hide_small_numbers_and_owners_see_theirs() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A"), builders::dataset("B")]);
+    for _ in 0..5 {
+        desk.direct(builders::application(&["A"])).await.unwrap();
+    }
+    desk.records().await;
+    let shown = desk.exchange.public_usage(Period::ThisMonth).await.unwrap();
+    assert_eq!((shown.len(), shown[0].count), (1, 5));
+    assert!(
+        desk.exchange
+            .public_usage(Period::LastYear)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let own = desk.exchange.own_usage(&desk.caller).await.unwrap();
+    assert_eq!((own.len(), own[0].count), (1, 5));
+    let stranger = builders::caller(OTHER_AGENCY, &[SCOPE]);
+    assert!(desk.exchange.own_usage(&stranger).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn ended_grants_are_purged_with_a_record_and_without_the_subject() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    let id = desk.grant(builders::application(&["A"])).await.unwrap();
+    desk.fakes.clock.advance_ms(DAY_MS * 91);
+    assert_eq!(desk.exchange.sweep().await.unwrap(), 0);
+    desk.fakes.clock.advance_ms(DAY_MS * 30);
+    assert_eq!(desk.exchange.sweep().await.unwrap(), 1);
+    assert_eq!(
+        code(desk.exchange.status(&desk.caller, &id).await),
+        Some(Code::NonExistentAccreditation)
+    );
+    let last = desk.fakes.store.records().pop().unwrap();
+    assert_eq!(last.action, Action::AccreditationPurged);
+    assert_eq!((last.accreditation, last.subject), (Some(id), None));
+}
+
+#[tokio::test]
+async fn pages_hold_every_grant_once() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    let mut expected = Vec::new();
+    for at in 0..7 {
+        desk.fakes.clock.advance_ms(at % 2);
+        expected.push(desk.grant(builders::application(&["A"])).await.unwrap());
+    }
+    let ctx = call_context();
+    let mut found = Vec::new();
+    let mut query = ListQuery {
+        limit: Some(3),
+        ..ListQuery::default()
+    };
+    loop {
+        let call = Call {
+            caller: &desk.caller,
+            ctx: &ctx,
+        };
+        let page = desk.exchange.list(call, query.clone()).await.unwrap();
+        found.extend(page.rows.iter().map(|row| row.accreditation.id.to_string()));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
+    }
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_rule_of_the_context_that_the_dataset_states_too_counts_once() {
+    let fakes = Fakes::new(|source| {
+        let own = with_rule(
+            "A",
+            builders::rule("A/scope", scope_rule(SCOPE).requirement),
+        );
+        catalog(
+            vec![scope_rule(SCOPE), scope_rule("dan:more")],
+            source,
+            vec![own],
+        )
+    });
+    let catalog = fakes.catalog.load();
+    let ids: Vec<&str> = catalog
+        .offer("Test", "A")
+        .unwrap()
+        .rules
+        .iter()
+        .map(|rule| rule.id.as_str())
+        .collect();
+    assert_eq!(ids.len(), 2);
+    assert!(ids.contains(&"A/scope"));
 }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod clock;
+mod consents;
 mod facts;
 mod fetch;
 mod sign;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 pub use auth::{AuthError, Authenticator, Credentials};
 pub use clock::{Clock, Entropy};
+pub use consents::{ConsentError, ConsentState, Consents};
 pub use facts::{Fact, FactError, FactQuery, FactTable, Facts, Unit};
 pub use fetch::{Fetch, FetchError, FetchReply, FetchRequest, Method};
 pub use sign::{EnvelopeFormat, SignError, Signer};

@@ -18,9 +18,10 @@ use crate::flow::{Ports, Settings};
 use crate::inquiry::ValidityDays;
 use crate::party::{OrgNumber, Realm};
 use crate::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, CallContext, Clock, Entropy, EnvelopeFormat, Fact,
-    FactError, FactQuery, Facts, HarvestOrder, IdempotencyRecord, Place, PortFuture, SignError,
-    Signer, Source, SourceError, Store, StoreError, Stored, StoredAudit, Unit, Write,
+    AccreditationFilter, ApiKeyRecord, Batch, CallContext, Clock, ConsentError, ConsentState,
+    Consents, Entropy, EnvelopeFormat, Fact, FactError, FactQuery, Facts, HarvestOrder,
+    IdempotencyRecord, Place, PortFuture, SignError, Signer, Source, SourceError, Store,
+    StoreError, Stored, StoredAudit, Unit, Write,
 };
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, UsageRow};
@@ -132,6 +133,34 @@ impl Facts for FakeFacts {
                 }
             })
         })
+    }
+}
+
+/// Consents as they are told; pending until then.
+#[derive(Debug)]
+pub struct FakeConsents(Mutex<Result<ConsentState, ConsentError>>);
+
+impl Default for FakeConsents {
+    fn default() -> Self {
+        Self(Mutex::new(Ok(ConsentState::Pending)))
+    }
+}
+
+impl FakeConsents {
+    /// From now on every consent is in this state.
+    pub fn set(&self, state: Result<ConsentState, ConsentError>) {
+        *lock(&self.0) = state;
+    }
+}
+
+impl Consents for FakeConsents {
+    fn state<'a>(
+        &'a self,
+        _grant: &'a Accreditation,
+        _dataset: &'a str,
+        _ctx: &'a CallContext,
+    ) -> PortFuture<'a, Result<ConsentState, ConsentError>> {
+        Box::pin(async move { lock(&self.0).clone() })
     }
 }
 
@@ -473,6 +502,8 @@ fn place_of(stored: &Stored<Accreditation>) -> Place {
 pub struct Fakes {
     /// Register; knows [`builders::AGENCY`], [`builders::OTHER_AGENCY`] and [`builders::COMPANY`].
     pub facts: Arc<FakeFacts>,
+    /// Consents.
+    pub consents: Arc<FakeConsents>,
     /// Source of every dataset.
     pub source: Arc<FakeSource>,
     /// Store.
@@ -496,6 +527,7 @@ impl Fakes {
         handle.replace(catalog(Arc::clone(&source)));
         Self {
             facts,
+            consents: Arc::new(FakeConsents::default()),
             source,
             store: Arc::new(FakeStore::default()),
             clock: Arc::new(StillClock::default()),
@@ -509,6 +541,7 @@ impl Fakes {
         Ports {
             catalog: Arc::clone(&self.catalog),
             facts: Arc::clone(&self.facts) as _,
+            consents: Arc::clone(&self.consents) as _,
             signer: Arc::new(FakeSigner),
             store: Arc::clone(&self.store) as _,
             clock: Arc::clone(&self.clock) as _,
@@ -523,6 +556,7 @@ impl Fakes {
             public_url: "https://dan.example.no/v1".to_owned(),
             realm: Realm::Production,
             validity: ValidityDays::default(),
+            retention_days: 30,
         }
     }
 }

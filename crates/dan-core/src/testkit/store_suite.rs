@@ -26,7 +26,8 @@ use crate::audit::{Action, AuditRecord, Phase};
 use crate::inquiry::{LegalBasis, LegalBasisKind, Parameter};
 use crate::party::{OrgNumber, Party};
 use crate::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, Store, StoreError, Stored, StoredAudit, Write,
+    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, Place, Store, StoreError, Stored,
+    StoredAudit, Write,
 };
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, UsageRow};
@@ -44,6 +45,8 @@ const OTHER_OWNER: &str = "974760673";
 const CONTEXT: &str = "Suite";
 /// Tasks of the cases that write at once.
 const TASKS: u8 = 50;
+/// Tasks that apply under one key at once.
+const APPLICANTS: u8 = 20;
 
 /// Makes a module of tests, one for each case of the suite.
 ///
@@ -65,6 +68,14 @@ macro_rules! store_conformance {
             an_empty_batch_is_written,
             a_list_holds_what_matches_oldest_change_first,
             a_list_never_shows_half_a_batch,
+            pages_walk_over_every_grant_once,
+            pages_hold_between_writes,
+            pages_hold_while_others_write,
+            ended_grants_come_longest_ended_first,
+            an_application_is_remembered_until_it_expires,
+            forgetting_takes_what_expired_before,
+            a_remembered_application_refuses_its_whole_batch,
+            one_of_many_applications_under_one_key_wins,
             audit_rows_read_back_as_they_were,
             audit_is_read_in_parts,
             many_appends_at_once_leave_no_gap,
@@ -183,6 +194,18 @@ pub fn key(seed: u8) -> ApiKeyRecord {
     }
 }
 
+/// An answered application, remembered until 1 000 ms. Same `seed`, same application.
+#[must_use]
+pub fn remembered(seed: u8) -> IdempotencyRecord {
+    IdempotencyRecord {
+        owner: org(OWNER),
+        key_digest: [seed; 32],
+        request_digest: [seed ^ 0xFF; 32],
+        accreditation: id(seed),
+        expires: at(1_000),
+    }
+}
+
 /// One use in a month.
 #[must_use]
 pub fn usage_key(month: i32, dataset: &str) -> UsageKey {
@@ -207,6 +230,15 @@ pub fn put(value: &Accreditation, expect: u64) -> Write {
 #[must_use]
 pub fn append(record: &AuditRecord) -> Write {
     Write::AppendAudit(Box::new(record.clone()))
+}
+
+/// A step that remembers this application, at `now` in milliseconds.
+#[must_use]
+pub fn remember(value: &IdempotencyRecord, now: i64) -> Write {
+    Write::PutIdempotency {
+        value: Box::new(value.clone()),
+        now: at(now),
+    }
 }
 
 /// A grant comes back equal, with its revision; another identifier finds nothing.
@@ -454,12 +486,6 @@ pub async fn a_list_holds_what_matches_oldest_change_first(store: Arc<dyn Store>
     elsewhere.context = "Suite 2".to_owned();
     commit(&store, vec![put(&stranger, 0), put(&elsewhere, 0)]).await;
     let ids = |seeds: &[u8]| seeds.iter().map(|seed| id(*seed)).collect::<Vec<_>>();
-    let changed = |found: &[Stored<Accreditation>]| {
-        found
-            .iter()
-            .map(|one| one.value.id.clone())
-            .collect::<Vec<_>>()
-    };
     for (after, count_max, expected) in [
         (None, 10, ids(&[2, 3, 1, 4])),
         (Some(at(i64::MIN)), 10, ids(&[2, 3, 1, 4])),
@@ -474,13 +500,13 @@ pub async fn a_list_holds_what_matches_oldest_change_first(store: Arc<dyn Store>
         (None, u32::MAX, ids(&[2, 3, 1, 4])),
     ] {
         let found = list(&store, after, count_max).await;
-        assert_eq!(changed(&found), expected, "{after:?} {count_max}");
+        assert_eq!(ids_of(&found), expected, "{after:?} {count_max}");
     }
     let mut moved = grant(2);
     moved.last_changed = at(50);
     commit(&store, vec![put(&moved, 1)]).await;
     let found = list(&store, None, 10).await;
-    assert_eq!(changed(&found), ids(&[3, 1, 4, 2]));
+    assert_eq!(ids_of(&found), ids(&[3, 1, 4, 2]));
     assert_eq!(found[3].revision, 2);
     assert_eq!(found[3].value, moved);
 }
@@ -511,6 +537,317 @@ pub async fn a_list_never_shows_half_a_batch(store: Arc<dyn Store>) {
         });
     }
     tasks.join_all().await;
+}
+
+/// Pages of any size, one after the other, are the list: also where changes are equal, and where
+/// the place is that of no grant.
+pub async fn pages_walk_over_every_grant_once(store: Arc<dyn Store>) {
+    let changes = [i64::MIN, -1, 0, 0, 0, 0, 7, 7, i64::MAX, i64::MAX];
+    // Identifiers against the order of changes, so that neither order passes for the other.
+    for (seed, changed) in (1..=10).rev().zip(changes) {
+        let mut value = grant(seed);
+        value.last_changed = at(changed);
+        let mut stranger = value.clone();
+        stranger.id = id(seed + 100);
+        stranger.owner = org(OTHER_OWNER);
+        let mut elsewhere = value.clone();
+        elsewhere.id = id(seed + 200);
+        elsewhere.context = "Suite 2".to_owned();
+        let writes = [&stranger, &value, &elsewhere].map(|grant| put(grant, 0));
+        commit(&store, writes.to_vec()).await;
+    }
+    let expected = [10, 9, 5, 6, 7, 8, 3, 4, 1, 2].map(id);
+    for count_max in 1..=11 {
+        let found = walk(&store, None, count_max).await;
+        assert_eq!(ids_of(&found), expected, "{count_max}");
+    }
+    for (changed_after, skipped) in [(i64::MIN, 1), (-1, 2), (0, 6), (7, 8), (i64::MAX, 10)] {
+        let found = walk(&store, Some(at(changed_after)), 3).await;
+        assert_eq!(ids_of(&found), expected[skipped..], "{changed_after}");
+    }
+    for (changed_after, last_changed, seed, skipped) in [
+        (None, 0, 0, 2),
+        (None, 0, 100, 6),
+        (None, 1, 9, 6),
+        (None, i64::MAX, 2, 10),
+        (None, i64::MIN, 9, 1),
+        // Of two bounds the later one holds.
+        (Some(-1), 0, 6, 4),
+        (Some(0), 0, 6, 6),
+        (Some(7), 0, 6, 8),
+        (Some(i64::MIN), 7, 3, 7),
+        (Some(i64::MAX), 0, 6, 10),
+    ] {
+        let place = Place {
+            last_changed: at(last_changed),
+            id: id(seed),
+        };
+        let found = page(&store, changed_after.map(at), Some(place.clone()), 100).await;
+        assert_eq!(ids_of(&found), expected[skipped..], "{changed_after:?} {place:?}");
+        assert!(page(&store, None, Some(place), 0).await.is_empty());
+    }
+}
+
+/// Between two pages grants are written on both sides of the place, deleted and moved: what is
+/// behind the place comes, once, and nothing else does.
+pub async fn pages_hold_between_writes(store: Arc<dyn Store>) {
+    let same = |seed: u8| {
+        let mut value = grant(seed);
+        value.last_changed = at(5);
+        value
+    };
+    let writes = [10, 20, 30, 40, 50, 60, 70, 80].map(|seed| put(&same(seed), 0));
+    commit(&store, writes.to_vec()).await;
+    let first = page(&store, None, None, 3).await;
+    assert_eq!(ids_of(&first), [10, 20, 30].map(id));
+    let mut earlier = same(90);
+    earlier.last_changed = at(4);
+    let delete = |seed| Write::DeleteAccreditation {
+        id: id(seed),
+        expect: 1,
+    };
+    // The place itself is deleted as well: it is a place, not a grant.
+    let writes = vec![
+        put(&same(25), 0),
+        put(&same(35), 0),
+        put(&earlier, 0),
+        delete(30),
+        delete(60),
+    ];
+    commit(&store, writes).await;
+    let second = page(&store, None, first.last().map(place_of), 3).await;
+    assert_eq!(ids_of(&second), [35, 40, 50].map(id));
+    let mut moved = same(70);
+    moved.last_changed = at(6);
+    let mut back = same(80);
+    back.last_changed = at(1);
+    commit(&store, vec![put(&moved, 1), put(&back, 1)]).await;
+    let third = page(&store, None, second.last().map(place_of), 3).await;
+    assert_eq!(ids_of(&third), [id(70)]);
+    let end = page(&store, None, third.last().map(place_of), 3).await;
+    assert!(end.is_empty());
+}
+
+/// Whoever walks while others write sees in order, and once, what was there all the time.
+pub async fn pages_hold_while_others_write(store: Arc<dyn Store>) {
+    // Seven changes, each of many grants; even identifiers first, odd ones while reading.
+    let spread = |seed: u8| {
+        let mut value = grant(seed);
+        value.last_changed = at(i64::from(seed % 7));
+        value
+    };
+    let kept: Vec<_> = (2..=100).step_by(2).map(spread).collect();
+    let writes = kept.iter().map(|value| put(value, 0)).collect();
+    commit(&store, writes).await;
+    let mut tasks = JoinSet::new();
+    let writer = Arc::clone(&store);
+    tasks.spawn(async move {
+        for seed in (1..=99).step_by(2) {
+            commit(&writer, vec![put(&spread(seed), 0)]).await;
+            tokio::task::yield_now().await;
+        }
+    });
+    for count_max in 1..=4 {
+        let (store, kept) = (Arc::clone(&store), kept.clone());
+        tasks.spawn(async move {
+            let found = walk(&store, None, count_max).await;
+            let found: BTreeSet<_> = found.into_iter().map(|one| one.value.id).collect();
+            let missed: Vec<_> = kept.iter().filter(|one| !found.contains(&one.id)).collect();
+            assert!(missed.is_empty(), "{missed:?}");
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(walk(&store, None, 3).await.len(), 100);
+}
+
+/// Strictly before the moment, whoever owns them, in order of their end, the longest ended first
+/// when cut; a longer validity takes one out again.
+pub async fn ended_grants_come_longest_ended_first(store: Arc<dyn Store>) {
+    assert!(ended(&store, i64::MAX, 10).await.is_empty());
+    let mut writes = Vec::new();
+    for (seed, end) in [
+        (1, 30),
+        (2, i64::MIN),
+        (3, 20),
+        (4, i64::MAX),
+        (5, 20),
+        (6, -5),
+    ] {
+        let mut value = grant(seed);
+        value.valid_to = at(end);
+        if seed == 3 {
+            value.owner = org(OTHER_OWNER);
+            value.context = "Suite 2".to_owned();
+        }
+        writes.push(put(&value, 0));
+    }
+    commit(&store, writes).await;
+    let ids = |seeds: &[u8]| seeds.iter().map(|seed| id(*seed)).collect::<Vec<_>>();
+    for (before, count_max, expected) in [
+        (i64::MIN, 10, ids(&[])),
+        (i64::MIN + 1, 10, ids(&[2])),
+        (0, 10, ids(&[2, 6])),
+        (20, 10, ids(&[2, 6])),
+        (30, 10, ids(&[2, 6, 3, 5])),
+        (i64::MAX, u32::MAX, ids(&[2, 6, 3, 5, 1])),
+        (i64::MAX, 2, ids(&[2, 6])),
+        (i64::MAX, 0, ids(&[])),
+    ] {
+        let found = ended(&store, before, count_max).await;
+        assert_eq!(ids_of(&found), expected, "{before} {count_max}");
+    }
+    let mut longer = grant(2);
+    longer.valid_to = at(31);
+    let delete = Write::DeleteAccreditation {
+        id: id(6),
+        expect: 1,
+    };
+    commit(&store, vec![put(&longer, 1), delete]).await;
+    let found = ended(&store, i64::MAX, 10).await;
+    assert_eq!(ids_of(&found), ids(&[3, 5, 1, 2]));
+    assert_eq!(found[3].revision, 2);
+    assert_eq!(found[3].value, longer);
+}
+
+/// An application comes back equal under its owner and key alone, also when it has expired; another
+/// takes its place from the moment it expires, not before.
+pub async fn an_application_is_remembered_until_it_expires(store: Arc<dyn Store>) {
+    let first = remembered(1);
+    assert_eq!(recall(&store, &first).await, None);
+    commit(&store, vec![remember(&first, i64::MAX)]).await;
+    assert_eq!(recall(&store, &first).await, Some(first.clone()));
+    let mut other_owner = first.clone();
+    other_owner.owner = org(OTHER_OWNER);
+    let mut other_key = first.clone();
+    other_key.key_digest[31] ^= 1;
+    for mut other in [other_owner, other_key] {
+        other.request_digest = [0; 32];
+        assert_eq!(recall(&store, &other).await, None);
+        commit(&store, vec![remember(&other, 0)]).await;
+        assert_eq!(recall(&store, &other).await, Some(other));
+    }
+    let mut second = first.clone();
+    second.request_digest = [0xFF; 32];
+    second.accreditation = id(2);
+    second.expires = at(i64::MAX);
+    for now in [i64::MIN, 0, 999] {
+        conflict(&store, vec![remember(&second, now)]).await;
+        conflict(&store, vec![remember(&first, now)]).await;
+    }
+    assert_eq!(recall(&store, &first).await, Some(first.clone()));
+    commit(&store, vec![remember(&second, 1_000)]).await;
+    assert_eq!(recall(&store, &first).await, Some(second.clone()));
+    conflict(&store, vec![remember(&first, i64::MAX - 1)]).await;
+    commit(&store, vec![remember(&first, i64::MAX)]).await;
+    assert_eq!(recall(&store, &first).await, Some(first));
+}
+
+/// What expired strictly before the moment is gone, whoever owns it, and its key is free; the rest
+/// stays. Nothing to forget is no fault.
+pub async fn forgetting_takes_what_expired_before(store: Arc<dyn Store>) {
+    let forget = |before| Write::ForgetIdempotency(at(before));
+    commit(&store, vec![forget(i64::MAX)]).await;
+    let mut all = Vec::new();
+    for (seed, expires) in [(1, i64::MIN), (2, 10), (3, 10), (4, 11), (5, i64::MAX)] {
+        let mut value = remembered(seed);
+        value.expires = at(expires);
+        if seed == 3 {
+            value.owner = org(OTHER_OWNER);
+        }
+        all.push(value);
+    }
+    let writes = all.iter().map(|value| remember(value, i64::MIN)).collect();
+    commit(&store, writes).await;
+    for (before, gone) in [(i64::MIN, 0), (10, 1), (11, 3), (11, 3), (i64::MAX, 4)] {
+        commit(&store, vec![forget(before)]).await;
+        for (at, value) in all.iter().enumerate() {
+            let expected = (at >= gone).then(|| value.clone());
+            assert_eq!(recall(&store, value).await, expected, "{before} {at}");
+        }
+    }
+    conflict(&store, vec![remember(&all[4], 0)]).await;
+    commit(&store, vec![remember(&all[1], i64::MIN)]).await;
+    // Steps see those before: what the batch remembered it forgets, and may remember again.
+    let mut writes = vec![remember(&all[2], i64::MIN), forget(11)];
+    commit(&store, writes.clone()).await;
+    assert_eq!(recall(&store, &all[1]).await, None);
+    assert_eq!(recall(&store, &all[2]).await, None);
+    writes.push(remember(&all[2], i64::MIN));
+    commit(&store, writes).await;
+    assert_eq!(recall(&store, &all[2]).await, Some(all[2].clone()));
+    let writes = vec![forget(11), put(&grant(1), 7)];
+    conflict(&store, writes).await;
+    assert_eq!(recall(&store, &all[2]).await, Some(all[2].clone()));
+}
+
+/// Wherever in the batch the remembered application is, no other step of it is done; nor is it
+/// remembered where another step is a conflict.
+pub async fn a_remembered_application_refuses_its_whole_batch(store: Arc<dyn Store>) {
+    commit(&store, vec![put(&grant(1), 0), remember(&remembered(1), 0)]).await;
+    let mut again = remembered(1);
+    again.accreditation = id(2);
+    let steps = vec![
+        put(&grant(2), 0),
+        append(&row(2)),
+        Write::CountUse(usage_key(1, "d")),
+        remember(&remembered(2), 0),
+    ];
+    for place in 0..=steps.len() {
+        let mut batch = steps.clone();
+        batch.insert(place, remember(&again, 0));
+        conflict(&store, batch).await;
+        let mut batch = steps.clone();
+        batch.insert(place, put(&grant(1), 0));
+        conflict(&store, batch).await;
+    }
+    conflict(&store, [steps.clone(), vec![remember(&remembered(2), 0)]].concat()).await;
+    assert_eq!(read(&store, 2).await, None);
+    assert_eq!(recall(&store, &remembered(2)).await, None);
+    assert_eq!(recall(&store, &again).await, Some(remembered(1)));
+    assert!(audit(&store, 1, 10).await.is_empty());
+    assert!(counts(&store, 1, 1).await.is_empty());
+    commit(&store, steps).await;
+    assert_eq!(value_of(&store, 2).await, grant(2));
+    assert_eq!(recall(&store, &remembered(2)).await, Some(remembered(2)));
+}
+
+/// Of many that apply under the same key at once, one is granted; the others are told, and what is
+/// remembered is the one grant there is. So it is again when it has expired.
+pub async fn one_of_many_applications_under_one_key_wins(store: Arc<dyn Store>) {
+    for round in 0..3_u8 {
+        let mut tasks = JoinSet::new();
+        for seed in 1..=APPLICANTS {
+            let store = Arc::clone(&store);
+            let seed = round * APPLICANTS + seed;
+            tasks.spawn(async move {
+                let mut value = remembered(7);
+                value.accreditation = id(seed);
+                value.expires = at(i64::from(round) + 1);
+                let batch = Batch(vec![
+                    put(&grant(seed), 0),
+                    remember(&value, i64::from(round)),
+                    append(&row(seed)),
+                ]);
+                (seed, store.commit(&batch).await)
+            });
+        }
+        let mut won = Vec::new();
+        for (seed, result) in tasks.join_all().await {
+            match result {
+                Ok(()) => won.push(seed),
+                Err(error) => assert_eq!(error, StoreError::Conflict, "{seed}"),
+            }
+        }
+        assert_eq!(won.len(), 1, "{won:?}");
+        let kept = recall(&store, &remembered(7)).await.expect("the winner");
+        assert_eq!(kept.accreditation, id(won[0]));
+        assert_eq!(read(&store, won[0]).await.map(|found| found.revision), Some(1));
+        let granted = usize::from(round) + 1;
+        assert_eq!(list(&store, None, 100).await.len(), granted);
+        let rows = audit(&store, 1, 100).await;
+        assert_eq!(rows.len(), granted, "a conflict left its row behind");
+        assert_eq!(rows.last().map(|row| &row.record), Some(&row(won[0])));
+    }
 }
 
 /// Every action and phase comes back, in order, from 1 without gaps.
@@ -730,14 +1067,68 @@ async fn list(
     changed_after: Option<Timestamp>,
     count_max: u32,
 ) -> Vec<Stored<Accreditation>> {
+    page(store, changed_after, None, count_max).await
+}
+
+async fn page(
+    store: &Arc<dyn Store>,
+    changed_after: Option<Timestamp>,
+    after: Option<Place>,
+    count_max: u32,
+) -> Vec<Stored<Accreditation>> {
     let filter = AccreditationFilter {
         owner: org(OWNER),
         context: CONTEXT.to_owned(),
         changed_after,
-        after: None,
+        after,
         count_max,
     };
     store.accreditations(&filter).await.expect("a list")
+}
+
+/// Every page to the end, checked to be in strict order and no longer than asked for.
+async fn walk(
+    store: &Arc<dyn Store>,
+    changed_after: Option<Timestamp>,
+    count_max: u32,
+) -> Vec<Stored<Accreditation>> {
+    let mut found: Vec<Stored<Accreditation>> = Vec::new();
+    loop {
+        let after = found.last().map(place_of);
+        let next = page(store, changed_after, after, count_max).await;
+        assert!(next.len() <= usize::try_from(count_max).unwrap_or(usize::MAX));
+        if next.is_empty() {
+            return found;
+        }
+        found.extend(next);
+        assert!(found.is_sorted_by(|a, b| place_of(a) < place_of(b)));
+    }
+}
+
+async fn ended(
+    store: &Arc<dyn Store>,
+    before: i64,
+    count_max: u32,
+) -> Vec<Stored<Accreditation>> {
+    let found = store.ended(at(before), count_max).await;
+    found.expect("a list")
+}
+
+/// What is remembered under the owner and key of this one.
+async fn recall(store: &Arc<dyn Store>, like: &IdempotencyRecord) -> Option<IdempotencyRecord> {
+    let found = store.idempotency(like.owner, &like.key_digest).await;
+    found.expect("a read")
+}
+
+fn place_of(stored: &Stored<Accreditation>) -> Place {
+    Place {
+        last_changed: stored.value.last_changed,
+        id: stored.value.id.clone(),
+    }
+}
+
+fn ids_of(found: &[Stored<Accreditation>]) -> Vec<AccreditationId> {
+    found.iter().map(|one| one.value.id.clone()).collect()
 }
 
 /// Rows from `first` on, checked to be numbered without a gap.
