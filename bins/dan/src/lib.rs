@@ -1,1 +1,15 @@
-//! Composition and commands of dan.
+//! The node and the commands of dan: arguments, configuration, composition.
+//!
+//! Only here are adapters chosen, and only here are the environment and the configuration read.
+
+pub mod args;
+pub mod commands;
+pub mod compose;
+pub mod config;
+pub mod edge;
+pub mod lifecycle;
+pub mod output;
+pub mod sandbox;
+pub mod sandbox_demo;
+pub mod serve;
+pub mod system;

@@ -12,7 +12,9 @@ pub struct Shutdown {
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Self { sender: Arc::new(watch::Sender::new(false)) }
+        Self {
+            sender: Arc::new(watch::Sender::new(false)),
+        }
     }
 }
 

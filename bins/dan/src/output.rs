@@ -40,13 +40,19 @@ pub fn exit_code(ending: Ending) -> ExitCode {
 }
 
 /// A line for people, on standard output.
-#[expect(clippy::print_stdout, reason = "this is where commands print their result")]
+#[expect(
+    clippy::print_stdout,
+    reason = "this is where commands print their result"
+)]
 pub fn say(line: impl std::fmt::Display) {
     println!("{line}");
 }
 
 /// A line for people, on standard error.
-#[expect(clippy::print_stderr, reason = "this is where commands print what went wrong")]
+#[expect(
+    clippy::print_stderr,
+    reason = "this is where commands print what went wrong"
+)]
 pub fn complain(line: impl std::fmt::Display) {
     eprintln!("{line}");
 }

@@ -11,9 +11,14 @@ use dan_core::time::Timestamp;
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the port that everybody else asks")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the port that everybody else asks"
+    )]
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Timestamp::from_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 }
@@ -37,7 +42,10 @@ impl Default for SystemEntropy {
 }
 
 impl Entropy for SystemEntropy {
-    #[expect(clippy::panic, reason = "without randomness every identifier and salt would repeat")]
+    #[expect(
+        clippy::panic,
+        reason = "without randomness every identifier and salt would repeat"
+    )]
     fn fill(&self, out: &mut [u8]) {
         if self.0.fill(out).is_err() {
             panic!("the operating system gives no randomness");

@@ -1,2 +1,7 @@
-//! A whole node on one machine.
-fn main() {}
+//! A whole node on one machine; also the sandbox.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dan::edge::main()
+}

@@ -1,2 +1,7 @@
-//! A whole node on one machine.
-fn main() {}
+//! Commands for people at a terminal.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dan::commands::main()
+}

@@ -13,13 +13,18 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// What is wrong, with line and column, and for an unknown key its nearest neighbour.
 pub fn read(path: &Path) -> Result<Config, String> {
     let shown = path.display();
-    let size = std::fs::metadata(path).map_err(|error| format!("cannot read {shown}: {error}"))?.len();
+    let size = std::fs::metadata(path)
+        .map_err(|error| format!("cannot read {shown}: {error}"))?
+        .len();
     if size > FILE_BYTES_MAX {
         return Err(format!("{shown} is larger than 1 MiB"));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
     let mut config = parse(&text).map_err(|error| format!("{shown}: {error}"))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
     config.folder = folder.unwrap_or(Path::new(".")).to_path_buf();
     Ok(config)
 }
@@ -46,7 +51,10 @@ fn explain(error: &toml::de::Error, text: &str) -> String {
     let known: Vec<&str> = words_in_ticks(rest).collect();
     match nearest(unknown, known.iter().copied()) {
         Some(meant) => format!("{place}unknown key `{unknown}`; did you mean `{meant}`?"),
-        None => format!("{place}unknown key `{unknown}`; known here: {}", known.join(", ")),
+        None => format!(
+            "{place}unknown key `{unknown}`; known here: {}",
+            known.join(", ")
+        ),
     }
 }
 
@@ -55,8 +63,11 @@ fn words_in_ticks(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(2).step_by(2)
 }
 
-/// What types alone cannot say.
-fn check(config: &Config) -> Result<(), String> {
+/// What types alone cannot say; asked again after the command line has spoken.
+///
+/// # Errors
+/// What would be unsafe, or is not supported.
+pub fn check(config: &Config) -> Result<(), String> {
     for issuer in &config.issuers {
         if issuer.audience.is_none() && !issuer.accept_any_audience {
             return Err(format!(
@@ -68,9 +79,11 @@ fn check(config: &Config) -> Result<(), String> {
     if let Some(tls) = &config.server.tls
         && (tls.client_roots.is_some() || tls.client_crls.is_some())
     {
-        return Err("server.tls.client_roots: enterprise certificates are not supported by this \
+        return Err(
+            "server.tls.client_roots: enterprise certificates are not supported by this \
             version; leave client_roots and client_crls out"
-            .to_owned());
+                .to_owned(),
+        );
     }
     let loopback = config.server.listen.ip().is_loopback();
     if !loopback && config.server.tls.is_none() && config.server.behind_proxy.is_empty() {
@@ -82,7 +95,9 @@ fn check(config: &Config) -> Result<(), String> {
     }
     for network in &config.server.behind_proxy {
         if dan_http::Network::parse(network).is_none() {
-            return Err(format!("server.behind_proxy: `{network}` is no network such as 10.0.0.0/8"));
+            return Err(format!(
+                "server.behind_proxy: `{network}` is no network such as 10.0.0.0/8"
+            ));
         }
     }
     Ok(())
@@ -105,15 +120,23 @@ mod tests {
         for (text, word) in [
             ("[server]\nlisten = \"0.0.0.0:80\"", "behind_proxy"),
             ("[server]\nbehind_proxy = [\"x\"]", "no network"),
-            ("[[issuers]]\nname = \"m\"\ndiscovery = \"https://x\"", "audience"),
+            (
+                "[[issuers]]\nname = \"m\"\ndiscovery = \"https://x\"",
+                "audience",
+            ),
             ("[server]\nrealm = \"sandbox\"", "line 2"),
             ("[store]\ndurability = \"none\"", "line 2"),
-            ("[server.tls]\ncertificate=\"a\"\nkey={file=\"b\"}\nclient_roots=\"c\"", "not supported"),
+            (
+                "[server.tls]\ncertificate=\"a\"\nkey={file=\"b\"}\nclient_roots=\"c\"",
+                "not supported",
+            ),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(word), "{error}");
         }
-        assert!(parse("[server]\nlisten = \"0.0.0.0:80\"\nbehind_proxy = [\"10.0.0.0/8\"]").is_ok());
+        assert!(
+            parse("[server]\nlisten = \"0.0.0.0:80\"\nbehind_proxy = [\"10.0.0.0/8\"]").is_ok()
+        );
         assert!(parse("").is_ok());
     }
 }

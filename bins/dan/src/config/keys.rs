@@ -41,7 +41,8 @@ keys! {
     "store.durability" "process" "`process`: a killed process loses nothing. `power`: nor does a power cut.";
     "signing.keys[].kid" "the key's thumbprint" "Identifier of the key in the published key set.";
     "signing.keys[].key" "required" "PEM key on P-256, as a secret (`dan signing-key new`). The first signs, all are published.";
-    "signing.keys[].retired" "none" "RFC 3339 moment after which the key does not sign; it stays published.";
+    "signing.keys[].signs_from" "at once" "RFC 3339 moment from which the key signs; it is published at once, so that verifiers know it before.";
+    "signing.keys[].retired_at" "none" "RFC 3339 moment from which the key does not sign; it stays published. The public half is enough then.";
     "settings.<name>" "none" "What catalogue files call `{setting.<name>}`.";
     "secrets.<name>" "none" "What catalogue files call `secret:<name>`, as a secret.";
     "registry.url" "https://data.brreg.no/enhetsregisteret/api" "The entity register that parties are looked up in.";
@@ -61,6 +62,9 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), KEYS.len());
-        assert!(KEYS.iter().all(|key| key.meaning.len() > 20 || key.meaning.ends_with('.')));
+        assert!(
+            KEYS.iter()
+                .all(|key| key.meaning.len() > 20 || key.meaning.ends_with('.'))
+        );
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use file::read;
+pub use file::{check, read};
 pub use keys::{KEYS, Key};
 pub use nearest::nearest;
 pub use secret::SecretRef;
@@ -115,7 +115,9 @@ pub struct Management {
 
 impl Default for Management {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8081)) }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+        }
     }
 }
 
@@ -203,8 +205,10 @@ pub struct SigningKey {
     pub kid: Option<String>,
     /// PEM key, P-256.
     pub key: SecretRef,
-    /// RFC 3339; published but not signing after this moment.
-    pub retired: Option<String>,
+    /// RFC 3339; published at once, signing from this moment on.
+    pub signs_from: Option<String>,
+    /// RFC 3339; not signing from this moment on, published for ever.
+    pub retired_at: Option<String>,
 }
 
 /// The entity register.
@@ -217,7 +221,9 @@ pub struct Registry {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { url: "https://data.brreg.no/enhetsregisteret/api".to_owned() }
+        Self {
+            url: "https://data.brreg.no/enhetsregisteret/api".to_owned(),
+        }
     }
 }
 
@@ -252,7 +258,13 @@ impl Config {
     ///
     /// # Errors
     /// Which file or variable is missing or unreadable; never its content.
-    pub fn secret(&self, key: &str, secret: &SecretRef) -> Result<dan_core::secret::Secret, String> {
-        secret.read(&self.folder).map_err(|error| format!("{key}: {error}"))
+    pub fn secret(
+        &self,
+        key: &str,
+        secret: &SecretRef,
+    ) -> Result<dan_core::secret::Secret, String> {
+        secret
+            .read(&self.folder)
+            .map_err(|error| format!("{key}: {error}"))
     }
 }

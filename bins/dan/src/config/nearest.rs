@@ -21,7 +21,9 @@ fn distance(left: &str, right: &str) -> usize {
         let mut next = vec![previous];
         for (other, above) in right.iter().zip(row.iter().skip(1)) {
             let replaced = diagonal.saturating_add(usize::from(*other != letter));
-            let cost = replaced.min(above.saturating_add(1)).min(previous.saturating_add(1));
+            let cost = replaced
+                .min(above.saturating_add(1))
+                .min(previous.saturating_add(1));
             diagonal = *above;
             previous = cost;
             next.push(cost);

@@ -64,7 +64,10 @@ impl SecretRef {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "configuration names the variable; it is read once")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "configuration names the variable; it is read once"
+)]
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -89,7 +92,11 @@ mod tests {
             #[expect(dead_code, reason = "only whether it can be read matters")]
             key: SecretRef,
         }
-        for text in ["key = \"hunter2\"", "key = {}", "key = { file = \"a\", env = \"b\" }"] {
+        for text in [
+            "key = \"hunter2\"",
+            "key = {}",
+            "key = { file = \"a\", env = \"b\" }",
+        ] {
             let error = toml::from_str::<Holder>(text).unwrap_err().to_string();
             assert!(!error.contains("unwrap"), "{error}");
         }
@@ -101,7 +108,9 @@ mod tests {
         let folder = Path::new("/nonexistent");
         let error = SecretRef::File("k.pem".into()).read(folder).unwrap_err();
         assert!(error.contains("k.pem"));
-        let error = SecretRef::Env("DAN_TEST_NOT_SET".to_owned()).read(folder).unwrap_err();
+        let error = SecretRef::Env("DAN_TEST_NOT_SET".to_owned())
+            .read(folder)
+            .unwrap_err();
         assert!(error.contains("DAN_TEST_NOT_SET"));
     }
 }

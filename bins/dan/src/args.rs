@@ -1,0 +1,250 @@
+//! Arguments of the binaries.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Version and commit, as `--version` shows them.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("DAN_COMMIT"), ")");
+
+/// A whole node on one machine: the dan API on SQLite; also the sandbox.
+#[derive(Debug, Parser)]
+#[command(name = "dan-edge", version = VERSION, about, after_help = "\
+Try it without any set-up:   dan-edge --sandbox
+Run a real node:             dan-edge --config dan.toml   (see docs/operating.md)")]
+pub struct EdgeArgs {
+    /// Configuration file; see docs/configuration.md
+    #[arg(long, value_name = "dan.toml", conflicts_with = "sandbox")]
+    pub config: Option<PathBuf>,
+    /// Folder for the database and, in the sandbox, its keys and sandbox.json
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Folder of the catalogue; watched. Default: the one that is built in
+    #[arg(long, value_name = "DIR")]
+    pub catalog: Option<PathBuf>,
+    /// Address of the public API; port 0 means any
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Address of /livez, /readyz and /metrics
+    #[arg(long, value_name = "ADDR")]
+    pub management_listen: Option<SocketAddr>,
+    /// Start a node and a fake outside world in one process; no configuration, network or account
+    #[arg(long)]
+    pub sandbox: bool,
+    /// Sandbox: do the main job once, verify it, and end
+    #[arg(long, requires = "sandbox")]
+    pub once: bool,
+    /// Sandbox: address of the fake outside world
+    #[arg(long, value_name = "ADDR", requires = "sandbox")]
+    pub sandbox_listen: Option<SocketAddr>,
+}
+
+/// Commands for people at a terminal: verify answers, manage keys, check catalogues, find faults.
+#[derive(Debug, Parser)]
+#[command(name = "dan", version = VERSION, about, after_help = "\
+Exit status: 0 done and true, 1 done and the answer is no, 2 wrong usage or configuration.")]
+pub struct DanArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `dan` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check an answer with the published keys; offline, years later
+    Verify(VerifyArgs),
+    /// API keys of consumers
+    Keys {
+        /// What to do
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Keys that sign answers
+    SigningKey {
+        /// What to do
+        #[command(subcommand)]
+        command: SigningKeyCommand,
+    },
+    /// The catalogue of datasets
+    Catalog {
+        /// What to do
+        #[command(subcommand)]
+        command: CatalogCommand,
+    },
+    /// The audit trail
+    Audit {
+        /// What to do
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
+    /// Look for what is wrong with a configuration: one cause and one fix each
+    Doctor {
+        /// Configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What to verify, and with which keys.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// File with the body, byte for byte as received
+    #[arg(long, value_name = "FILE", requires = "signature", required_unless_present_any = ["jose", "cose"])]
+    pub body: Option<PathBuf>,
+    /// File with the value of the X-Signature-JWT header
+    #[arg(long, value_name = "FILE", requires = "body")]
+    pub signature: Option<PathBuf>,
+    /// File with one self-contained JWS (Accept: application/jose)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["body", "cose"])]
+    pub jose: Option<PathBuf>,
+    /// File with one `COSE_Sign1` (Accept: application/cose)
+    #[arg(long, value_name = "FILE", conflicts_with = "body")]
+    pub cose: Option<PathBuf>,
+    /// The node's key set: a file, or its address /.well-known/jwks.json
+    #[arg(long, value_name = "FILE|URL")]
+    pub jwks: String,
+    /// Machine-readable
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// API keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key; it is shown once
+    Create {
+        /// Configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Identifier of the service context, for instance ebevis-product
+        #[arg(long, value_name = "ID")]
+        context: String,
+        /// Organisation number of the consumer
+        #[arg(long, value_name = "NR")]
+        org: String,
+        /// A name for people
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+    /// List every key, without the keys themselves
+    List {
+        /// Configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a successor; the old key keeps working for a while
+    Rotate {
+        /// Public identifier of the key
+        id: String,
+        /// Configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Days the old key keeps working
+        #[arg(long, value_name = "DAYS", default_value_t = crate::commands::keys::OVERLAP_DAYS_DEFAULT)]
+        overlap: u32,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a key now
+    Revoke {
+        /// Public identifier of the key
+        id: String,
+        /// Configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+/// Signing keys.
+#[derive(Debug, Subcommand)]
+pub enum SigningKeyCommand {
+    /// Make a P-256 key in a new file
+    New {
+        /// The file; must not exist
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Make the next key, and say how to bring it into use without a gap
+    Rotate {
+        /// Configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// File of the new key; must not exist
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Show the key set that is published
+    List {
+        /// Configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+/// The catalogue.
+#[derive(Debug, Subcommand)]
+pub enum CatalogCommand {
+    /// Find every mistake in a folder in one run, and run every example
+    Check {
+        /// The folder
+        dir: PathBuf,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a dataset is, who may have it and what it gives
+    Show {
+        /// Name of the dataset
+        dataset: String,
+        /// Only as it stands in this service context
+        #[arg(long, value_name = "NAME")]
+        context: Option<String>,
+        /// The folder; default: the catalogue that is built in
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// The audit trail.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Recompute the chain over every row
+    Verify {
+        /// Configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Write every row as a JSON object a line
+    Export {
+        /// Configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Write national identity numbers in clear
+        #[arg(long)]
+        show_persons: bool,
+    },
+    /// Write the last rows
+    Tail {
+        /// Configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// How many
+        #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
+        count: u32,
+    },
+}

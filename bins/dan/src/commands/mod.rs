@@ -1,0 +1,119 @@
+//! The commands for people, one file each.
+
+pub mod audit;
+pub mod catalog;
+pub mod doctor;
+pub mod keys;
+pub mod signing_key;
+pub mod verify;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+
+use dan_core::ports::{Store, StoreError};
+use dan_store::Access;
+
+use crate::args::{
+    AuditCommand, CatalogCommand, Command, DanArgs, KeysCommand, SigningKeyCommand, VerifyArgs,
+};
+use crate::compose::open_store;
+use crate::config::{self, Config};
+use crate::output::{Ending, Misuse, exit_code};
+
+/// Runs `dan`.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = DanArgs::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    exit_code(match runtime {
+        Ok(runtime) => runtime.block_on(run(args.command)),
+        Err(error) => Err(Misuse(format!("cannot start: {error}"))),
+    })
+}
+
+async fn run(command: Command) -> Ending {
+    match command {
+        Command::Verify(args) => run_verify(args).await,
+        Command::Keys { command } => run_keys(command).await,
+        Command::SigningKey { command } => match command {
+            SigningKeyCommand::New { out } => signing_key::new(&out),
+            SigningKeyCommand::Rotate { config, out } => signing_key::rotate(&config, &out),
+            SigningKeyCommand::List { config } => signing_key::list(&config),
+        },
+        Command::Catalog { command } => match command {
+            CatalogCommand::Check { dir, json } => catalog::check(&dir, json).await,
+            CatalogCommand::Show {
+                dataset,
+                context,
+                dir,
+                json,
+            } => catalog::show(&dataset, context.as_deref(), dir.as_deref(), json),
+        },
+        Command::Audit { command } => match command {
+            AuditCommand::Verify { config } => audit::verify(&config).await,
+            AuditCommand::Export {
+                config,
+                show_persons,
+            } => audit::export(&config, show_persons).await,
+            AuditCommand::Tail { config, count } => audit::tail(&config, count).await,
+        },
+        Command::Doctor { config, json } => doctor::run(&config, json).await,
+    }
+}
+
+async fn run_verify(args: VerifyArgs) -> Ending {
+    let evidence = match (args.body, args.signature, args.jose, args.cose) {
+        (Some(body), Some(signature), None, None) => verify::Evidence::Detached { body, signature },
+        (None, None, Some(file), None) => verify::Evidence::Jose(file),
+        (None, None, None, Some(file)) => verify::Evidence::Cose(file),
+        _ => {
+            return Err(Misuse(
+                "give --body with --signature, or --jose, or --cose".to_owned(),
+            ));
+        }
+    };
+    verify::run(evidence, &args.jwks, args.json).await
+}
+
+async fn run_keys(command: KeysCommand) -> Ending {
+    match command {
+        KeysCommand::Create {
+            config,
+            context,
+            org,
+            name,
+            json,
+        } => keys::create(&config, &context, &org, name, json).await,
+        KeysCommand::List { config, json } => keys::list(&config, json).await,
+        KeysCommand::Rotate {
+            id,
+            config,
+            overlap,
+            json,
+        } => keys::rotate(&config, &id, overlap, json).await,
+        KeysCommand::Revoke { id, config } => keys::revoke(&config, &id).await,
+    }
+}
+
+/// The configuration and its store, opened beside a node that may be running.
+///
+/// # Errors
+/// What is wrong with either.
+fn config_and_store(path: &Path) -> Result<(Config, Arc<dyn Store>), Misuse> {
+    let config = config::read(path)?;
+    let store = open_store(&config, None, Access::Tool)?;
+    Ok((config, store))
+}
+
+fn store_failed(error: StoreError) -> Misuse {
+    Misuse(match error {
+        StoreError::Conflict => "somebody else changed it at the same time; try again".to_owned(),
+        StoreError::Unavailable(cause) => format!("the store is not available: {cause}"),
+        StoreError::Corrupt(cause) => format!("the store holds something unreadable: {cause}"),
+    })
+}

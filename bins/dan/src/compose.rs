@@ -1,0 +1,304 @@
+//! The one place where adapters are chosen.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dan_auth::{AuthConfig, IssuerConfig};
+use dan_core::catalog::CatalogHandle;
+use dan_core::flow::{Exchange, Ports, Settings};
+use dan_core::inquiry::ValidityDays;
+use dan_core::meter::Meter;
+use dan_core::party::Realm;
+use dan_core::ports::{Clock, Entropy, Fetch, Store};
+use dan_core::secret::Secret;
+use dan_core::time::Timestamp;
+use dan_http::client::HttpClient;
+use dan_http::{BuildInfo, Network, Node};
+use dan_sign::key_ring::KeySpec;
+use dan_sign::{RingSigner, SignConfig};
+use dan_source::authorities::entity_register::EntityRegister;
+use dan_source::catalog_folder::{CatalogFiles, Environment, Loaded, Problem, load};
+use dan_source::declared::SourcePorts;
+use dan_source::keeper::{CatalogKeeper, CatalogOrigin, Discover, KeeperConfig};
+use dan_source::plugin::PluginSource;
+use dan_source::protect::{Limits, Protection};
+use dan_store::{Access, StoreConfig};
+
+use crate::config::{Config, Durability, RealmName, SigningKey};
+use crate::output::Misuse;
+use crate::system::{SystemClock, SystemEntropy};
+
+/// Which build this is.
+pub const BUILD: BuildInfo = BuildInfo {
+    version: env!("CARGO_PKG_VERSION"),
+    commit: env!("DAN_COMMIT"),
+    commit_date: env!("DAN_COMMIT_DATE"),
+};
+
+/// A node put together, not serving yet.
+pub struct Composition {
+    /// The use cases.
+    pub exchange: Arc<Exchange>,
+    /// The public API.
+    pub node: Arc<Node>,
+    /// Keeps the catalogue up to date.
+    pub keeper: CatalogKeeper,
+    /// State.
+    pub store: Arc<dyn Store>,
+}
+
+/// Puts a node together.
+///
+/// # Errors
+/// What is wrong with the configuration, in words for the operator.
+pub fn compose(
+    config: &Config,
+    store: Arc<dyn Store>,
+    public_url: String,
+) -> Result<Composition, Misuse> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new()?);
+    let catalog = Arc::new(CatalogHandle::default());
+    let keeper = keeper(config, Arc::clone(&catalog), &fetch, &clock)?;
+    let chain = dan_auth::chain(auth(config), Arc::clone(&store), &fetch, &clock)
+        .map_err(|error| Misuse(error.to_string()))?;
+    let ports = Ports {
+        catalog,
+        facts: Arc::new(EntityRegister::new(
+            &config.registry.url,
+            fetch,
+            Arc::clone(&clock),
+        )),
+        signer: Arc::new(open_signer(config)?),
+        store: Arc::clone(&store),
+        clock,
+        entropy,
+    };
+    let settings = Settings {
+        public_url,
+        realm: realm(config.server.realm),
+        validity: ValidityDays::default(),
+    };
+    let exchange = Arc::new(Exchange::new(ports, settings, Arc::new(Meter::default())));
+    let proxies = config
+        .server
+        .behind_proxy
+        .iter()
+        .filter_map(|text| Network::parse(text))
+        .collect();
+    let node = Arc::new(Node::new(Arc::clone(&exchange), chain, proxies, BUILD));
+    Ok(Composition {
+        exchange,
+        node,
+        keeper,
+        store,
+    })
+}
+
+/// Opens the store; a relative file lies in `data_dir`, else beside the configuration file.
+///
+/// # Errors
+/// What is wrong with the address, the key or the file, and what to do.
+pub fn open_store(
+    config: &Config,
+    data_dir: Option<&Path>,
+    access: Access,
+) -> Result<Arc<dyn Store>, Misuse> {
+    let url = match config.store.url.strip_prefix("sqlite:") {
+        Some(file) => {
+            let folder = data_dir.map_or_else(|| config.folder.clone(), Path::to_path_buf);
+            format!("sqlite:{}", folder.join(file).display())
+        }
+        None => config.store.url.clone(),
+    };
+    if access == Access::Tool && url == "memory:" {
+        return Err(Misuse(
+            "store.url = \"memory:\" lives inside a running node; use sqlite".to_owned(),
+        ));
+    }
+    let subject_key = config.store.subject_key.as_ref();
+    let subject_key = subject_key
+        .map(|key| config.secret("store.subject_key", key))
+        .transpose()?;
+    let durability = match config.store.durability {
+        Durability::Process => dan_store::Durability::Process,
+        Durability::Power => dan_store::Durability::Power,
+    };
+    dan_store::open(&StoreConfig {
+        url,
+        subject_key,
+        durability,
+        access,
+    })
+    .map_err(|error| Misuse(error.to_string()))
+}
+
+/// Reads the signing keys.
+///
+/// # Errors
+/// What is wrong with which key.
+pub fn open_signer(config: &Config) -> Result<RingSigner, Misuse> {
+    if config.signing.keys.is_empty() {
+        return Err(Misuse(
+            "signing.keys is empty: every answer is signed; make a key with `dan signing-key new --out \
+             signing.pem`, then add keys = [{ key = { file = \"signing.pem\" } }]"
+                .to_owned(),
+        ));
+    }
+    let keys = config.signing.keys.iter().map(|key| key_spec(config, key));
+    let keys = keys.collect::<Result<Vec<_>, Misuse>>()?;
+    RingSigner::new(&SignConfig { keys }, SystemClock.now())
+        .map_err(|error| Misuse(format!("signing.keys: {error}")))
+}
+
+fn key_spec(config: &Config, key: &SigningKey) -> Result<KeySpec, Misuse> {
+    let moment = |name: &str, text: &Option<String>| match text {
+        None => Ok(None),
+        Some(text) => Timestamp::parse(text).map(Some).ok_or_else(|| {
+            Misuse(format!(
+                "signing.keys[].{name}: `{text}` is no moment such as 2030-01-31T12:00:00Z"
+            ))
+        }),
+    };
+    Ok(KeySpec {
+        kid: key.kid.clone(),
+        key: config.secret("signing.keys[].key", &key.key)?,
+        signs_from: moment("signs_from", &key.signs_from)?,
+        retired_at: moment("retired_at", &key.retired_at)?,
+    })
+}
+
+fn auth(config: &Config) -> AuthConfig {
+    let issuer = |issuer: &crate::config::Issuer| IssuerConfig {
+        name: issuer.name.clone(),
+        discovery: issuer.discovery.clone(),
+        audience: issuer.audience.clone(),
+        accept_any_audience: issuer.accept_any_audience,
+    };
+    AuthConfig {
+        issuers: config.issuers.iter().map(issuer).collect(),
+    }
+}
+
+const fn realm(name: RealmName) -> Realm {
+    match name {
+        RealmName::Production => Realm::Production,
+        RealmName::Test => Realm::Test,
+        RealmName::Sandbox => Realm::Sandbox,
+    }
+}
+
+/// The folder of the catalogue; `None` for the one that is built in.
+#[must_use]
+pub fn catalog_folder(config: &Config) -> Option<PathBuf> {
+    config
+        .catalog
+        .path
+        .as_ref()
+        .map(|path| config.resolve(path))
+}
+
+/// The secrets that catalogue files may name.
+///
+/// # Errors
+/// A secret that cannot be read.
+pub fn catalog_secrets(config: &Config) -> Result<BTreeMap<String, Arc<Secret>>, Misuse> {
+    let read = |(name, secret): (&String, &crate::config::SecretRef)| {
+        let secret = config.secret(&format!("secrets.{name}"), secret)?;
+        Ok((name.clone(), Arc::new(secret)))
+    };
+    config
+        .secrets
+        .iter()
+        .map(read)
+        .collect::<Result<_, String>>()
+        .map_err(Misuse)
+}
+
+fn keeper(
+    config: &Config,
+    handle: Arc<CatalogHandle>,
+    fetch: &Arc<dyn Fetch>,
+    clock: &Arc<dyn Clock>,
+) -> Result<CatalogKeeper, Misuse> {
+    let mut plugins: Vec<Arc<dyn Discover>> = Vec::new();
+    for plugin in &config.plugins {
+        let name = format!("plugins.{}.key", plugin.name);
+        let key = plugin
+            .key
+            .as_ref()
+            .map(|key| config.secret(&name, key))
+            .transpose()?;
+        let (fetch, clock) = (Arc::clone(fetch), Arc::clone(clock));
+        let source = PluginSource::new(&plugin.name, &plugin.url, key.map(Arc::new), fetch, clock);
+        plugins.push(Arc::new(Arc::new(source)));
+    }
+    let protection = Protection::new(Limits::default(), Arc::clone(clock));
+    let origin = catalog_folder(config).map_or(CatalogOrigin::Embedded, CatalogOrigin::Folder);
+    let config = KeeperConfig {
+        origin,
+        settings: config.settings.clone(),
+        secrets: catalog_secrets(config)?,
+        ports: SourcePorts {
+            fetch: Arc::clone(fetch),
+            clock: Arc::clone(clock),
+        },
+        plugins,
+        decorate: Arc::new(move |source| protection.around(source)),
+    };
+    Ok(CatalogKeeper::new(handle, config))
+}
+
+/// Reads the configured catalogue once, without a node.
+///
+/// # Errors
+/// Every mistake in it.
+pub fn load_catalog(config: &Config) -> Result<Loaded, Misuse> {
+    let secrets = catalog_secrets(config)?;
+    let lookup = |name: &str| secrets.get(name).cloned();
+    let environment = Environment::new(&config.settings, &lookup);
+    let files = catalog_files(catalog_folder(config).as_deref())?;
+    load(&files, &environment).map_err(|problems| Misuse(list_problems(&problems)))
+}
+
+/// Files to load a catalogue from: a folder, else those that are built in.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn catalog_files(folder: Option<&Path>) -> Result<CatalogFiles, Misuse> {
+    match folder {
+        None => Ok(CatalogFiles::embedded()),
+        Some(folder) => {
+            CatalogFiles::read_folder(folder).map_err(|problems| Misuse(list_problems(&problems)))
+        }
+    }
+}
+
+/// Problems for people, one a line.
+#[must_use]
+pub fn list_problems(problems: &[Problem]) -> String {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    format!(
+        "the catalogue has {} mistakes:\n  {}",
+        problems.len(),
+        lines.join("\n  ")
+    )
+}
+
+/// The public URL: as configured, else where the node listens.
+#[must_use]
+pub fn public_url(config: &Config, listening: SocketAddr) -> String {
+    let scheme = if config.server.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    config
+        .server
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("{scheme}://{listening}/v1"))
+}

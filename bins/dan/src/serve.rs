@@ -1,0 +1,147 @@
+//! Runs a node: listeners, background work, and the order of stopping.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dan_core::flow::Exchange;
+use dan_core::ports::Store;
+use dan_http::listen::{ListenLimits, serve};
+use dan_http::{management, tls};
+use dan_source::keeper::Refresh;
+use dan_store::Access;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::compose::{Composition, compose, list_problems, open_store, public_url};
+use crate::config::Config;
+use crate::lifecycle::Shutdown;
+use crate::output::Misuse;
+
+/// How long starting waits for plugins; the rest is asked for while serving.
+const PLUGINS_WAIT: Duration = Duration::from_secs(5);
+
+/// A node that serves.
+pub struct Running {
+    /// Where the public API listens.
+    pub api: SocketAddr,
+    /// What the API calls itself.
+    pub public_url: String,
+    /// Where health and metrics listen.
+    pub management: SocketAddr,
+    /// The use cases.
+    pub exchange: Arc<Exchange>,
+    /// State.
+    pub store: Arc<dyn Store>,
+    shutdown: Shutdown,
+    listeners: JoinSet<()>,
+    background: JoinSet<()>,
+}
+
+impl Running {
+    /// Opens everything and starts to serve. Once it returns, both listeners answer.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration or an address, and what to do.
+    pub async fn start(config: &Config, data_dir: Option<&Path>) -> Result<Self, Misuse> {
+        let store = open_store(config, data_dir, Access::Node)?;
+        let server_tls = server_tls(config)?;
+        let listener = bind("server.listen", config.server.listen).await?;
+        let managing = bind("management.listen", config.management.listen).await?;
+        let (api, management) = (address(&listener)?, address(&managing)?);
+        let public_url = public_url(config, api);
+        let Composition {
+            exchange,
+            node,
+            mut keeper,
+            store,
+        } = compose(config, store, public_url.clone())?;
+        if let Refresh::Refused(problems) = keeper.refresh_folder().await {
+            return Err(Misuse(list_problems(&problems)));
+        }
+        let request_id: Arc<str> = Arc::from(exchange.new_id());
+        let first = keeper.refresh_plugins(&request_id);
+        if tokio::time::timeout(PLUGINS_WAIT, first).await.is_err() {
+            tracing::warn!("some plugins are slow to say what they offer; they are asked again");
+        }
+
+        let shutdown = Shutdown::default();
+        let mut background = JoinSet::new();
+        let recording = Arc::clone(&exchange);
+        background.spawn(async move { recording.keep_records().await });
+        let stopping = shutdown.clone();
+        background.spawn(keeper.run(request_id, async move { stopping.begun().await }));
+
+        let mut listeners = JoinSet::new();
+        let stopping = shutdown.clone();
+        listeners.spawn(async move {
+            let answer = move |inbound, peer| Arc::clone(&node).answer(inbound, peer);
+            let stop = async move { stopping.begun().await };
+            let cut = serve(listener, server_tls, ListenLimits::default(), answer, stop).await;
+            if cut > 0 {
+                tracing::warn!(cut, "connections were cut at the drain deadline");
+            }
+        });
+        let managed = Arc::clone(&exchange);
+        let stopping = shutdown.clone();
+        listeners.spawn(async move {
+            let answer =
+                move |inbound, peer| management::answer(Arc::clone(&managed), inbound, peer);
+            let stop = async move { stopping.begun().await };
+            serve(managing, None, ListenLimits::default(), answer, stop).await;
+        });
+        tracing::info!(%api, %management, public_url, "serving");
+        Ok(Self {
+            api,
+            public_url,
+            management,
+            exchange,
+            store,
+            shutdown,
+            listeners,
+            background,
+        })
+    }
+
+    /// Stops: no new requests, answers out, records written, background work ended.
+    pub async fn stop(mut self) {
+        tracing::info!("stopping");
+        self.shutdown.begin();
+        while self.listeners.join_next().await.is_some() {}
+        self.exchange.close().await;
+        while self.background.join_next().await.is_some() {}
+        tracing::info!("stopped");
+    }
+}
+
+async fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, Misuse> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Misuse(format!(
+            "{key}: cannot listen on {address}: {error}; is another node running there?"
+        ))
+    })
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr, Misuse> {
+    listener
+        .local_addr()
+        .map_err(|error| Misuse(format!("a listener has no address: {error}")))
+}
+
+fn server_tls(config: &Config) -> Result<Option<Arc<tls::ServerConfig>>, Misuse> {
+    let Some(files) = &config.server.tls else {
+        return Ok(None);
+    };
+    let path = config.resolve(&files.certificate);
+    let certificate = std::fs::read(&path).map_err(|error| {
+        Misuse(format!(
+            "server.tls.certificate: cannot read {}: {error}",
+            path.display()
+        ))
+    })?;
+    let key = config.secret("server.tls.key", &files.key)?;
+    tls::server_config(&certificate, key.expose().as_bytes())
+        .map(Some)
+        .map_err(|error| Misuse(format!("server.tls: {error}")))
+}

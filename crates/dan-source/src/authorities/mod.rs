@@ -1,0 +1,3 @@
+//! Systems whose word we take.
+
+pub mod entity_register;

@@ -1,0 +1,250 @@
+//! One `[[call]]`: from the document to requests, and from the reply back to JSON.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dan_core::evidence::SourceCall;
+use dan_core::ports::{
+    CallContext, Clock, Fetch, FetchError, FetchReply, FetchRequest, SourceError, SourceFailure,
+};
+use dan_core::secret::Secret;
+use dan_core::statement::sha256;
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use super::document::Document;
+use super::failure::{self, Event, FailureTable, Meaning};
+use super::json;
+use super::template::{Template, Unusable};
+use super::upstream::Upstream;
+use super::url::{self, UrlTemplate};
+
+/// Longest value of a header that is sent, in bytes.
+const HEADER_BYTES_MAX: usize = 4096;
+
+/// The outside, as a declared source needs it.
+#[derive(Clone)]
+pub struct SourcePorts {
+    /// The way out.
+    pub fetch: Arc<dyn Fetch>,
+    /// Tells when an answer came.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A call, compiled.
+pub(crate) struct Call {
+    pub(crate) id: String,
+    pub(crate) upstream: Arc<Upstream>,
+    /// The next one is asked when one answers 404.
+    pub(crate) addresses: Vec<UrlTemplate>,
+    /// Encoded name and value; a value that is empty is left out.
+    pub(crate) query: Vec<(String, Template)>,
+    pub(crate) headers: Vec<(String, Template)>,
+    pub(crate) timeout: Duration,
+    /// A failure leaves the answer out instead of ending the harvest.
+    pub(crate) optional: bool,
+    pub(crate) failures: FailureTable,
+    /// Asked with a token of the subject's consent.
+    pub(crate) consent_token: bool,
+    /// Places of the calls whose answers it is made from.
+    pub(crate) needs: Vec<usize>,
+}
+
+/// What a call gave.
+pub(crate) struct Answer {
+    pub(crate) document: Value,
+    pub(crate) call: SourceCall,
+}
+
+impl Call {
+    /// Makes the requests: one for each address.
+    pub(crate) fn prepare(&self, document: &Document) -> Result<Vec<FetchRequest>, SourceError> {
+        if self.consent_token {
+            // Asking without the token would be asking without the consent.
+            return Err(SourceError {
+                text: Some(
+                    "the source wants a consent token, which this version cannot get".into(),
+                ),
+                ..self.unusable("no consent token")
+            });
+        }
+        let refused = |unusable: Unusable| self.unusable(&unusable.0);
+        self.requests(document).map_err(refused)
+    }
+
+    /// The same without tokens: what an example asks.
+    pub(crate) fn requests(&self, document: &Document) -> Result<Vec<FetchRequest>, Unusable> {
+        let mut query = String::new();
+        for (name, template) in &self.query {
+            if let Some(value) = template.fill(document)? {
+                query.push_str(&format!("&{name}={}", url::encoded(&value)));
+            }
+        }
+        let query = query.strip_prefix('&').unwrap_or_default();
+        let mut requests = Vec::with_capacity(self.addresses.len());
+        for address in &self.addresses {
+            let mut url = address.fill(document)?;
+            if !query.is_empty() {
+                url.push(if address.has_query() { '&' } else { '?' });
+                url.push_str(query);
+            }
+            url::check(&url)?;
+            let upstream = &self.upstream;
+            let mut request = FetchRequest::get(&upstream.name, url, upstream.reply_bytes_max);
+            self.add_headers(&mut request, document)?;
+            upstream.sign_on(&mut request);
+            requests.push(request);
+        }
+        Ok(requests)
+    }
+
+    /// Headers of a definition may hold a person's number, so they travel as secrets.
+    fn add_headers(&self, request: &mut FetchRequest, document: &Document) -> Result<(), Unusable> {
+        for (name, template) in &self.headers {
+            let Some(value) = template.fill(document)? else {
+                continue;
+            };
+            let visible = value.bytes().all(|byte| (0x20..=0x7E).contains(&byte));
+            if !visible || value.len() > HEADER_BYTES_MAX {
+                return Err(Unusable(format!("a value cannot be sent as header {name}")));
+            }
+            if name == "accept" {
+                request.headers.retain(|(name, _)| *name != "accept");
+                request.headers.push(("accept", value));
+            } else {
+                request
+                    .secret_headers
+                    .push((name.clone(), Secret::new(value)));
+            }
+        }
+        Ok(())
+    }
+
+    fn unusable(&self, what: &str) -> SourceError {
+        failure::unusable(&self.upstream.name, &self.id, what)
+    }
+
+    fn failed(&self, event: Event) -> SourceError {
+        let meaning = self.failures.meaning(event);
+        failure::error(&self.upstream.name, &self.id, event, meaning)
+    }
+
+    /// Asks, within the call's own time and the request's. Dropping it closes the exchange.
+    ///
+    /// # Errors
+    /// By the call's `fail` table; 1013 when the request's own time is over.
+    pub(crate) async fn ask(
+        &self,
+        requests: Vec<FetchRequest>,
+        ports: &SourcePorts,
+        ctx: &CallContext,
+    ) -> Result<Answer, SourceError> {
+        let own = Instant::now().checked_add(self.timeout);
+        let deadline = own.map_or(ctx.deadline, |own| own.min(ctx.deadline));
+        let ctx = CallContext {
+            request_id: Arc::clone(&ctx.request_id),
+            deadline,
+        };
+        let late = |cut_short: bool| {
+            if cut_short {
+                self.out_of_time()
+            } else {
+                self.failed(Event::Timeout)
+            }
+        };
+        let cut_short = own.is_none_or(|own| ctx.deadline < own);
+        let _place = self
+            .upstream
+            .enter(deadline)
+            .await
+            .map_err(|_crowded| SourceError {
+                text: Some("the source is busy; try again later".to_owned()),
+                ..self.failed(Event::Timeout)
+            })?;
+        let mut left = requests.len();
+        for request in requests {
+            left = left.saturating_sub(1);
+            let reply = match timeout_at(deadline, ports.fetch.fetch(request, &ctx)).await {
+                Ok(Ok(reply)) => reply,
+                Err(_) | Ok(Err(FetchError::Timeout)) => return Err(late(cut_short)),
+                Ok(Err(error)) => return Err(self.unanswered(&error)),
+            };
+            if reply.status == 404 && left > 0 {
+                continue;
+            }
+            return self.read(&reply, ports);
+        }
+        Err(self.failed(Event::Status(404)))
+    }
+
+    fn out_of_time(&self) -> SourceError {
+        SourceError {
+            failure: SourceFailure::Unreachable,
+            ..self.failed(Event::Timeout)
+        }
+    }
+
+    fn unanswered(&self, error: &FetchError) -> SourceError {
+        let failed = match error {
+            FetchError::Network(_) => self.failed(Event::Network),
+            FetchError::Timeout => self.failed(Event::Timeout),
+            FetchError::TooLarge => self.failed(Event::TooLarge),
+            FetchError::Refused(_) => SourceError {
+                failure: SourceFailure::Broken,
+                detail: failure::BROKEN,
+                text: None,
+                ..self.failed(Event::Network)
+            },
+        };
+        let cause = format!("{} ({error})", failed.cause);
+        SourceError { cause, ..failed }
+    }
+
+    fn read(&self, reply: &FetchReply, ports: &SourcePorts) -> Result<Answer, SourceError> {
+        let document = self.interpret(reply)?;
+        let call = SourceCall {
+            id: self.id.clone(),
+            retrieved_at: ports.clock.now(),
+            digest: sha256(&reply.body),
+        };
+        Ok(Answer { document, call })
+    }
+
+    /// What a reply says: a document, or a failure by the table.
+    pub(crate) fn interpret(&self, reply: &FetchReply) -> Result<Value, SourceError> {
+        let success = (200..300).contains(&reply.status);
+        if !success || self.failures.names_status(reply.status) {
+            return Err(self.failed(Event::Status(reply.status)));
+        }
+        if reply.body.is_empty() {
+            return Err(self.failed(Event::Empty));
+        }
+        // The limit is the client's to keep; a client that does not is not believed either.
+        if reply.body.len() > self.upstream.reply_bytes_max {
+            return Err(self.failed(Event::TooLarge));
+        }
+        if !reply.media_type.as_deref().is_some_and(is_json) {
+            return Err(self.no_document("the media type is not JSON"));
+        }
+        json::read(&reply.body).map_err(|reason| self.no_document(&reason))
+    }
+
+    fn no_document(&self, reason: &str) -> SourceError {
+        let failed = self.failed(Event::NotJson);
+        let cause = format!("{} ({reason})", failed.cause);
+        SourceError { cause, ..failed }
+    }
+
+    /// What the `fail` table says, for examples.
+    pub(crate) fn meaning(&self, event: Event) -> Meaning {
+        self.failures.meaning(event)
+    }
+}
+
+/// `application/json`, or any type with the `+json` suffix (RFC 6839 §3.1), with or without
+/// parameters.
+fn is_json(media_type: &str) -> bool {
+    let plain = media_type.split(';').next().unwrap_or_default().trim();
+    let plain = plain.to_ascii_lowercase();
+    plain == "application/json" || plain.ends_with("+json") || plain == "text/json"
+}

@@ -1,0 +1,250 @@
+//! [`Definition`]: what a dataset's file says beside its head and its rules, read and compiled.
+//!
+//! To add a construct: its key in the reader that fits, its field here or in the part it belongs
+//! to, its step in `declared/mod.rs`, and its line in `docs/catalog.md`.
+
+mod calls;
+mod examples;
+mod parameters;
+mod removals;
+mod values;
+
+pub(crate) use calls::check_header;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use dan_core::canonical::canonical_json;
+use dan_core::dataset::{ParameterSpec, ValueSpec};
+use serde_json::{Value, json};
+
+use super::CALLLESS_SOURCE;
+use super::call::Call;
+use super::example::Example;
+use super::mapping::ValueRule;
+use super::minimise::{Keeping, Removal};
+use super::parameter::ParameterRule;
+use super::template::{Scope, Settings};
+use super::upstream::Upstream;
+use crate::catalog_folder::problem::{At, Place, Problems};
+use crate::catalog_folder::section::Section;
+
+/// Names that no call and no table may have.
+const RESERVED: [&str; 8] = [
+    "subject",
+    "requestor",
+    "owner",
+    "param",
+    "now",
+    "item",
+    "setting",
+    "each",
+];
+
+/// The compiled definition of a dataset. Immutable; shared by every request.
+pub struct Definition {
+    pub(super) name: String,
+    pub(super) publisher: String,
+    pub(super) mapping: Arc<str>,
+    pub(super) calls: Vec<Arc<Call>>,
+    pub(super) parameters: Vec<ParameterRule>,
+    pub(super) tables: BTreeMap<String, Arc<Value>>,
+    pub(super) keepings: Vec<Keeping>,
+    pub(super) removals: Vec<Removal>,
+    pub(super) values: Vec<ValueRule>,
+    pub(super) examples: Vec<Example>,
+}
+
+impl Definition {
+    /// Name of the dataset.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Identifier of the source that serves it: the one its first call names.
+    #[must_use]
+    pub fn source_name(&self) -> &str {
+        self.calls
+            .first()
+            .map_or(CALLLESS_SOURCE, |call| &call.upstream.name)
+    }
+
+    /// RFC 8785 of what turns answers into values.
+    pub(crate) const fn mapping(&self) -> &Arc<str> {
+        &self.mapping
+    }
+
+    /// How many examples it brings; at least one.
+    #[must_use]
+    pub fn example_count(&self) -> usize {
+        self.examples.len()
+    }
+}
+
+impl fmt::Debug for Definition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Definition({}, {} calls)", self.name, self.calls.len())
+    }
+}
+
+/// What the files around a dataset's file hold.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) settings: Settings<'a>,
+    /// By name; `None` for a source whose own file has a mistake.
+    pub(crate) upstreams: &'a BTreeMap<String, Option<Arc<Upstream>>>,
+    /// Rows by name.
+    pub(crate) tables: &'a BTreeMap<String, Arc<Value>>,
+    /// Text of a file of the catalogue.
+    pub(crate) file: &'a dyn Fn(&str) -> Option<&'a str>,
+}
+
+/// What the head of the file says that the rest depends on.
+pub(crate) struct Head<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) publisher: &'a str,
+    pub(crate) timeout_s: u32,
+}
+
+/// A definition, and what metadata tells of it.
+pub(crate) struct Read {
+    pub(crate) definition: Definition,
+    pub(crate) values: Vec<ValueSpec>,
+    pub(crate) parameters: Vec<ParameterSpec>,
+}
+
+/// Roots that the templates and expressions of one file may use.
+pub(super) struct Roots<'a> {
+    settings: Settings<'a>,
+    params: Vec<String>,
+    calls: Vec<String>,
+    tables: Vec<String>,
+}
+
+impl Roots<'_> {
+    fn scope(&self, item: bool) -> Scope<'_> {
+        Scope {
+            settings: self.settings,
+            request: true,
+            params: &self.params,
+            calls: &self.calls,
+            item,
+        }
+    }
+
+    /// For expressions, which see tables and no settings.
+    fn expressions(&self, item: bool) -> Vec<String> {
+        let mut roots = self.scope(item).root_names();
+        roots.retain(|root| root != "setting");
+        roots.extend(self.tables.iter().cloned());
+        roots
+    }
+}
+
+/// Reads everything of a dataset's file but its head and its rules.
+pub(crate) fn read(section: &mut Section<'_>, head: &Head<'_>, around: &Surroundings<'_>) -> Read {
+    let mapping = mapping_text(section);
+    let parameters = parameters::read(section);
+    let call_sections = section.sections("call");
+    let roots = Roots {
+        settings: around.settings,
+        // A split parameter is a list, which no template can write.
+        params: parameters
+            .rules
+            .iter()
+            .filter(|rule| rule.split.is_none())
+            .map(|rule| rule.name.clone())
+            .collect(),
+        calls: call_sections
+            .iter()
+            .filter_map(|call| call.json("id").as_str().map(str::to_owned))
+            .collect(),
+        tables: around.tables.keys().cloned().collect(),
+    };
+    let calls = calls::read(call_sections, &roots, around, head);
+    let (keepings, removals) = removals::read(section, &roots);
+    let values = values::read(section, &roots, head);
+    let examples = examples::read(section, &roots, around);
+    let used = |name: &&String| {
+        let in_values = values.rules.iter().any(|rule| rule.mentions(name));
+        let in_keepings = keepings.iter().any(|keeping| keeping.when.mentions(name));
+        in_values || in_keepings || removals.iter().any(|removal| removal.mentions(name))
+    };
+    let tables = around.tables.iter().filter(|(name, _)| used(name));
+    let definition = Definition {
+        name: head.name.to_owned(),
+        publisher: head.publisher.to_owned(),
+        mapping: Arc::from(mapping),
+        calls,
+        parameters: parameters.rules,
+        tables: tables
+            .map(|(name, rows)| (name.clone(), Arc::clone(rows)))
+            .collect(),
+        keepings,
+        removals,
+        values: values.rules,
+        examples,
+    };
+    Read {
+        definition,
+        values: values.specs,
+        parameters: parameters.specs,
+    }
+}
+
+/// RFC 8785 of the part that turns answers into values: the `mapping` of the signed view.
+fn mapping_text(section: &Section<'_>) -> String {
+    let part = json!({
+        "keep": section.json("keep"),
+        "remove": section.json("remove"),
+        "value": section.json("value"),
+    });
+    canonical_json(&part).unwrap_or_else(|reason| {
+        section.problems().add(section.place(), reason);
+        String::new()
+    })
+}
+
+/// A name that expressions can use without quotes, and that means nothing else.
+pub(crate) fn check_name(name: &At<String>, what: &str, problems: &Problems) -> bool {
+    let text = name.value.as_str();
+    let fits = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text.starts_with(|first: char| first.is_ascii_alphabetic());
+    if !fits {
+        problems.hint(
+            &name.place,
+            format!("`{text}` cannot name {what}"),
+            "use letters a to z, digits and _, a letter first",
+        );
+        return false;
+    }
+    if RESERVED.contains(&text) {
+        problems.hint(
+            &name.place,
+            format!("`{text}` cannot name {what}: it means something already"),
+            format!("choose a name other than {}", RESERVED.join(", ")),
+        );
+        return false;
+    }
+    true
+}
+
+/// Reports a limit that a file goes beyond.
+pub(super) fn check_count(
+    count: usize,
+    most: usize,
+    what: &str,
+    place: &Place,
+    problems: &Problems,
+) {
+    if count > most {
+        problems.hint(
+            place,
+            format!("{count} {what} in one file"),
+            format!("at most {most} are allowed"),
+        );
+    }
+}
