@@ -198,12 +198,23 @@ mod tests {
 
     #[test]
     fn only_http_addresses_are_asked() {
-        for url in ["file:///etc/passwd", "ftp://x/", "//x", "", "http://", "gopher://x", "x y"] {
+        for url in [
+            "file:///etc/passwd",
+            "ftp://x/",
+            "//x",
+            "",
+            "http://",
+            "gopher://x",
+            "x y",
+        ] {
             let refused = build(request(url), "id");
             assert!(matches!(refused, Err(FetchError::Refused(_))), "{url}");
         }
         let long = format!("http://x/{}", "a".repeat(URL_BYTES_MAX));
-        assert!(matches!(build(request(&long), "id"), Err(FetchError::Refused(_))));
+        assert!(matches!(
+            build(request(&long), "id"),
+            Err(FetchError::Refused(_))
+        ));
         assert!(build(request("http://127.0.0.1:1/a?b=c"), "id").is_ok());
     }
 
