@@ -129,10 +129,8 @@ fn page(dataset: &Dataset, contexts: &[&str], loaded: &Loaded) -> String {
             } else {
                 ""
             };
-            line(format!(
-                "  {} ({}{soft}) — {:?}",
-                rule.id, rule.origin, rule.requirement
-            ));
+            line(format!("  {rule}
+      {} ({})", rule.id, rule.origin));
         }
     }
     line("\nwhat it takes".to_owned());

@@ -7,6 +7,7 @@ mod allow_list;
 mod allow_list_from_config;
 mod consent;
 mod custom_subject;
+mod describe;
 mod legal_basis;
 mod own_token;
 mod party_relation;
@@ -15,6 +16,8 @@ mod reference;
 mod right;
 mod role;
 mod scope;
+#[cfg(test)]
+mod testing;
 mod undecided;
 
 use std::sync::Arc;
@@ -252,4 +255,112 @@ pub struct Refusal {
     pub rule: Arc<Rule>,
     /// Why.
     pub unmet: Unmet,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::testing::{inquiry, inquiry_with, party, unmet_alone};
+    use super::*;
+    use crate::testkit::builders::{self, AGENCY, COMPANY, OTHER_AGENCY};
+
+    fn undecided() -> Requirement {
+        Requirement::Undecided(Undecided {
+            kind: "srr".to_owned(),
+            wire_type: "SrrRequirement".to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_rule_applies_in_the_contexts_it_names_by_exact_name_or_in_all() {
+        let rule = |contexts: &[&str]| Rule {
+            contexts: contexts.iter().map(|name| (*name).to_owned()).collect(),
+            ..builders::rule("r", undecided())
+        };
+        for (contexts, applies, does_not) in [
+            (&[][..], &["eBevis", "Tilda", ""][..], &[][..]),
+            (&["eBevis"], &["eBevis"], &["ebevis", "eBevi", "Tilda", ""]),
+            (&["eBevis", "Tilda"], &["eBevis", "Tilda"], &["OED"]),
+        ] {
+            let rule = rule(contexts);
+            assert!(applies.iter().all(|name| rule.applies_in(name)));
+            assert!(!does_not.iter().any(|name| rule.applies_in(name)));
+        }
+    }
+
+    #[test]
+    fn only_a_stored_harvest_can_be_exempt_from_a_rule() {
+        for (at_harvest, origin, applies) in [
+            (false, Origin::Grant, true),
+            (false, Origin::Direct, true),
+            (false, Origin::StoredHarvest, false),
+            (true, Origin::Grant, true),
+            (true, Origin::Direct, true),
+            (true, Origin::StoredHarvest, true),
+        ] {
+            let rule = Rule {
+                at_harvest,
+                ..builders::rule("r", undecided())
+            };
+            assert_eq!(rule.applies_to(origin), applies, "{at_harvest} {origin:?}");
+        }
+    }
+
+    #[test]
+    fn roles_are_read_by_name_and_number_and_speak_of_their_party() {
+        let inquiry = inquiry_with(|it| it.owner = builders::org(OTHER_AGENCY));
+        for (texts, role, expected) in [
+            (["Subject", "subject", "1"], Role::Subject, COMPANY),
+            (["Requestor", "REQUESTOR", "2"], Role::Requestor, AGENCY),
+            (["Owner", "owner", "3"], Role::Owner, OTHER_AGENCY),
+        ] {
+            for text in texts {
+                assert_eq!(Role::parse(text), Some(role), "{text}");
+            }
+            assert_eq!(Role::parse(role.wire_name()), Some(role));
+            assert_eq!(Role::parse(&role.number().to_string()), Some(role));
+            assert_eq!(role.party(&inquiry), Some(party(expected)));
+        }
+        for text in ["", "0", "4", "01", "Sub", "Subject "] {
+            assert_eq!(Role::parse(text), None, "{text}");
+        }
+        let nobody = inquiry_with(|it| it.subject = None);
+        assert_eq!(Role::Subject.party(&nobody), None);
+    }
+
+    #[test]
+    fn every_kind_has_its_own_name() {
+        let names: Vec<String> = super::testing::one_of_each_kind()
+            .iter()
+            .map(|requirement| requirement.kind().to_owned())
+            .collect();
+        let distinct: BTreeSet<&String> = names.iter().collect();
+        assert_eq!((names.len(), distinct.len()), (13, 13), "{names:?}");
+    }
+
+    #[test]
+    fn no_kind_names_a_person_in_its_reason() {
+        use crate::testkit::builders::PERSON;
+        let inquiry = inquiry_with(|it| {
+            it.subject = Some(party(PERSON));
+            it.requestor = party(PERSON);
+        });
+        let mut reasons = 0;
+        for requirement in super::testing::one_of_each_kind() {
+            let outcome = requirement.check(&inquiry, &inquiry.asked[0], &FactTable::new());
+            let Err(Unmet(reason)) = outcome else {
+                continue;
+            };
+            assert!(!reason.is_empty() && !reason.contains("0705"), "{reason}");
+            reasons += 1;
+        }
+        assert_eq!(reasons, 12, "all but the rule about custom subjects");
+    }
+
+    #[test]
+    fn an_undecided_kind_goes_by_the_name_it_has_in_the_catalogue() {
+        assert_eq!(undecided().kind(), "srr");
+        assert!(unmet_alone(&undecided(), &inquiry()).is_some());
+    }
 }

@@ -52,7 +52,8 @@ impl PartyType {
             .map(|(kind, ..)| *kind)
     }
 
-    fn words(self) -> &'static str {
+    /// The type in words.
+    pub(super) const fn words(self) -> &'static str {
         match self {
             Self::PrivatePerson => "a person",
             Self::PublicAgency => "a public agency",
