@@ -300,7 +300,8 @@ impl State {
             }
             Write::DeleteAccreditation { id, expect } => {
                 self.expect_revision(id, *expect)?;
-                self.grants.remove(id);
+                // What is not there cannot be deleted, whatever revision is expected.
+                self.grants.remove(id).ok_or(StoreError::Conflict)?;
             }
             Write::AppendAudit(record) => {
                 let previous = self.audit.last().map_or([0; 32], |row| row.link);
@@ -563,4 +564,13 @@ impl Fakes {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::store_conformance!(fake, async {
+        (Arc::new(FakeStore::default()) as Arc<dyn Store>, ())
+    });
 }
