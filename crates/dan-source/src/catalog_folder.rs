@@ -11,6 +11,7 @@ mod folder;
 pub(crate) mod problem;
 mod require;
 pub(crate) mod section;
+mod table;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -296,7 +297,7 @@ fn read_tables(files: &CatalogFiles, problems: &Problems) -> BTreeMap<String, Ar
     for (path, name, text) in files.in_folder("tables") {
         let name = At::new(name.to_owned(), Place::whole(path));
         let named = crate::declared::definition::check_name(&name, "a table", problems);
-        let rows = upstream::read_table(path, text, problems);
+        let rows = table::read(path, text, problems);
         if let (true, Some(rows)) = (named, rows) {
             tables.insert(name.value, rows);
         }

@@ -49,7 +49,11 @@ expect = "examples/a.values.json"
         let settings = BTreeMap::from([("reg".to_owned(), "https://reg.example".to_owned())]);
         let none = |_: &str| None;
         match load(&files, &Environment::new(&settings, &none)) {
-            Ok(loaded) => loaded.run_examples().iter().map(Problem::to_string).collect(),
+            Ok(loaded) => loaded
+                .run_examples()
+                .iter()
+                .map(Problem::to_string)
+                .collect(),
             Err(problems) => problems.iter().map(Problem::to_string).collect(),
         }
     }
@@ -68,59 +72,253 @@ expect = "examples/a.values.json"
         assert_eq!(problems_of(&[]), [""; 0]);
     }
 
+    /// What to change in the good dataset, into what, and what is told then.
+    const DATASET_MISTAKES: &[(&str, &str, &str)] = &[
+        (
+            "about = \"x\"",
+            "abuot = \"x\"\nabout = \"x\"",
+            "2: unknown key `abuot` in [dataset]; did you mean `about`?",
+        ),
+        (
+            "about = \"x\"\n",
+            "",
+            "1: [dataset] has no `about`; add `about = …`",
+        ),
+        (
+            "contexts = [\"Test\"]",
+            "contexts = [\"test2\"]",
+            "4: there is no context named `test2`; did you mean `Test`?",
+        ),
+        (
+            "contexts = [\"Test\"]",
+            "public = false",
+            "1: the dataset belongs to no context and is not public; add contexts = [\"…\"] or public = true",
+        ),
+        (
+            "contexts = [\"Test\"]",
+            "contexts = [\"Test\"]\npublic = \"yes\"",
+            "5: `public` in [dataset] is text; it must be true or false, without quotes",
+        ),
+        (
+            "contexts = [\"Test\"]",
+            "contexts = [\"Test\"]\nvalid_days = 0",
+            "5: `valid_days` in [dataset] is a number; it must be a whole number from 1 to 1825",
+        ),
+        (
+            "contexts = [\"Test\"]",
+            "contexts = [\"Test\"]\nasynchronous = true",
+            "5: `asynchronous` in [dataset] is not built yet; leave it out, or let a plugin serve this dataset",
+        ),
+        (
+            "contexts = [\"Test\"]",
+            "contexts = [\"Test\"]\nvalid_to = \"soon\"",
+            "5: `valid_to` in [dataset] is text; it must be a date such as 2026-01-31",
+        ),
+        (
+            "contexts = [\"Test\"]",
+            "contexts = [\"Test\"]\ntimeout = 20",
+            "5: `timeout` in [dataset] is a number; it must be text in quotes",
+        ),
+        (
+            "contexts = [\"Test\"]",
+            "contexts = [\"Test\"]\naliases = [{ context = \"Test\" }]",
+            "5: [[aliases]] has no `name`; add `name = …`",
+        ),
+        (
+            "[[parameter]]",
+            "[[paramter]]\nname = \"q\"\ntype = \"string\"\n[[parameter]]",
+            "6: unknown key `paramter` in this file; did you mean `parameter`?",
+        ),
+        (
+            "type = \"number\"",
+            "type = \"numer\"",
+            "8: `numer` is no type of a parameter; did you mean `number`?",
+        ),
+        (
+            "type = \"number\"",
+            "type = \"number\"\nclamp = [5, 1]",
+            "9: `clamp` in [[parameter]] is no pair of whole numbers; write clamp = [1, 5] on a parameter of type number",
+        ),
+        (
+            "type = \"number\"",
+            "type = \"number\"\ndefault = \"x\"",
+            "9: `default` in [[parameter]] is of another type; write a value of the parameter's type",
+        ),
+        (
+            "type = \"number\"",
+            "type = \"number\"\nsplit = \",\"",
+            "6: only text can be split; use type = \"string\"",
+        ),
+        (
+            "type = \"number\"\n",
+            "type = \"number\"\n[[parameter]]\nname = \"year\"\ntype = \"string\"\n",
+            "10: the parameter `year` is there twice",
+        ),
+        (
+            "source = \"reg\"",
+            "source = \"rge\"",
+            "12: there is no source `rge`; did you mean `reg`?",
+        ),
+        (
+            "get = \"/units/{subject.org}\"\n",
+            "",
+            "10: [[call]] has no `get`; add `get = …`",
+        ),
+        (
+            "{subject.org}",
+            "{subject.orgnr}",
+            "13: `{subject.orgnr}` is unknown; subject has org, id, person",
+        ),
+        (
+            "{subject.org}",
+            "{suject.org}",
+            "13: unknown root `suject` in `{suject.org}`; did you mean `subject`?",
+        ),
+        (
+            "{subject.org}",
+            "{param.yaer}",
+            "13: `{param.yaer}` names no plain [[parameter]] of this dataset; did you mean `year`?",
+        ),
+        (
+            "{subject.org}",
+            "{setting.regg}",
+            "13: the setting `regg` is not in the node's configuration; did you mean `reg`?",
+        ),
+        (
+            "get = \"/units/",
+            "get = \"https://evil.example/",
+            "13: the call leaves its source, whose address is https://reg.example; begin with / for a path below that address, or name another source",
+        ),
+        (
+            "{subject.org}\"",
+            "{unit.id}\"",
+            "10: the call `unit` waits for itself; calls may use the answers of earlier ones, not in a circle",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\ntimeout = \"40s\"",
+            "10: up to and with the call `unit`, calls one after another may take 40 s; the dataset's own timeout is 35 s: lower `timeout` of the calls or raise the dataset's",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\nfail = { 44 = \"caller:1\" }",
+            "14: `44` is no failure of a call; did you mean `404`?",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\nfail = { 404 = \"client:1\" }",
+            "14: `client:1` is no meaning of a failure; write caller:N (3002), temporary:N (3001) or broken:N (3003)",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\nheaders = { Host = \"x\" }",
+            "14: the header `host` is not the catalogue's to set; credentials belong into [credential] of the source",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\nheaders = { \"a b\" = \"x\" }",
+            "14: `a b` is no name of a header",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\ntoken = { scope = \"x\" }",
+            "14: only `token = \"consent\"` is built; leave it out, or let a plugin serve this dataset",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\nfor_each = \"x\"",
+            "14: `for_each` in [[call]] is not built yet; leave it out, or let a plugin serve this dataset",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\nquery = { a = 1 }",
+            "14: `a` is no text; write it in quotes",
+        ),
+        (
+            "type = \"string\"",
+            "type = \"text\"",
+            "17: `text` is no type of a value; known here: boolean, number, string, dateTime, attachment, uri, amount, jsonSchema, binary",
+        ),
+        (
+            "type = \"string\"",
+            "type = \"binary\"",
+            "17: values of type binary are not built yet; use attachment, or let a plugin serve this dataset",
+        ),
+        (
+            "from = \"unit.navn\"",
+            "from = \"unit.[\"",
+            "18: not JMESPath: syntax error at byte 6: expected an expression; see jmespath.org for the language",
+        ),
+        (
+            "from = \"unit.navn\"",
+            "from = \"uint.navn\"",
+            "18: the expression `uint.navn` refers to nothing that is there; known here: subject, requestor, owner, param, now, unit",
+        ),
+        (
+            "from = \"unit.navn\"",
+            "from = \"unit.navn\"\ntext = \"x\"",
+            "18: [[value]] needs either `from` or `text`; from = a JMESPath expression, text = a template",
+        ),
+        (
+            "from = \"unit.navn\"",
+            "from = \"unit.navn\"\nunit = \"NOK\"",
+            "19: `unit` in [[value]] is for values of type amount; leave it out",
+        ),
+        (
+            "from = \"unit.navn\"",
+            "from = \"unit.navn\"\nskip_if_missing = \"uint\"",
+            "19: `skip_if_missing` names no call: `uint`; did you mean `unit`?",
+        ),
+        (
+            "from = \"unit.navn\"\n",
+            "from = \"unit.navn\"\n[[value]]\nname = \"navn\"\ntype = \"string\"\nfrom = \"unit.x\"\n",
+            "20: the value `navn` is there twice",
+        ),
+        (
+            "from = \"unit.navn\"\n",
+            "from = \"unit.navn\"\n[[remove]]\npath = \"unti.x\"\n",
+            "20: the path `unti.x` begins with no call; did you mean `unit`?",
+        ),
+        (
+            "from = \"unit.navn\"\n",
+            "from = \"unit.navn\"\n[[remove]]\npath = \"unit.x\"\nwhen = \"unit.y\"\n",
+            "19: [[remove]] has a `when` and no `when_missing`; write when_missing = \"remove\" or \"keep\": what holds when the condition cannot be answered",
+        ),
+        (
+            "from = \"unit.navn\"\n",
+            "from = \"unit.navn\"\n[[keep]]\npath = \"unit.x\"\nwhen = \"item.y\"\n",
+            "19: [[keep]] is about the items of a list; end the path in [] to say whose items are judged",
+        ),
+        (
+            "examples/a.json",
+            "examples/b.json",
+            "22: there is no file `examples/b.json`; examples lie in the folder examples/ and are named from the catalogue's root",
+        ),
+        (
+            "answers = { unit = \"examples/a.json\" }",
+            "answers = { uint = 404, unit = \"examples/a.json\" }",
+            "22: `answers` names no call: `uint`; did you mean `unit`?",
+        ),
+        (
+            "expect = \"examples/a.values.json\"",
+            "fails = \"caller:1\"",
+            "20: the example does not come out: it succeeds; correct the definition, or the file that is expected",
+        ),
+        (
+            "expect = \"examples/a.values.json\"",
+            "about = \"x\"",
+            "20: [[example]] needs either `expect` or `fails`; expect = \"examples/file.values.json\", fails = \"caller:1\"",
+        ),
+        (
+            "from = \"unit.navn\"",
+            "from = \"unit.name\"",
+            "20: the example does not come out: /navn is missing; correct the definition, or the file that is expected",
+        ),
+    ];
+
     #[test]
     fn mistakes_of_a_dataset_are_told_where_they_are() {
-        let cases = [
-            ("about = \"x\"", "abuot = \"x\"\nabout = \"x\"", "2: unknown key `abuot` in [dataset]; did you mean `about`?"),
-            ("about = \"x\"\n", "", "1: [dataset] has no `about`; add `about = …`"),
-            ("contexts = [\"Test\"]", "contexts = [\"test2\"]", "4: there is no context named `test2`; did you mean `Test`?"),
-            ("contexts = [\"Test\"]", "public = false", "1: the dataset belongs to no context and is not public; add contexts = [\"…\"] or public = true"),
-            ("contexts = [\"Test\"]", "contexts = [\"Test\"]\npublic = \"yes\"", "5: `public` in [dataset] is text; it must be true or false, without quotes"),
-            ("contexts = [\"Test\"]", "contexts = [\"Test\"]\nvalid_days = 0", "5: `valid_days` in [dataset] is a number; it must be a whole number from 1 to 1825"),
-            ("contexts = [\"Test\"]", "contexts = [\"Test\"]\nasynchronous = true", "5: `asynchronous` in [dataset] is not built yet; leave it out, or let a plugin serve this dataset"),
-            ("contexts = [\"Test\"]", "contexts = [\"Test\"]\nvalid_to = \"soon\"", "5: `valid_to` in [dataset] is text; it must be a date such as 2026-01-31"),
-            ("contexts = [\"Test\"]", "contexts = [\"Test\"]\ntimeout = 20", "5: `timeout` in [dataset] is a number; it must be text in quotes"),
-            ("contexts = [\"Test\"]", "contexts = [\"Test\"]\naliases = [{ context = \"Test\" }]", "5: [[aliases]] has no `name`; add `name = …`"),
-            ("[[parameter]]", "[[paramter]]\nname = \"q\"\ntype = \"string\"\n[[parameter]]", "6: unknown key `paramter` in this file; did you mean `parameter`?"),
-            ("type = \"number\"", "type = \"numer\"", "8: `numer` is no type of a parameter; did you mean `number`?"),
-            ("type = \"number\"", "type = \"number\"\nclamp = [5, 1]", "9: `clamp` in [[parameter]] is no pair of whole numbers; write clamp = [1, 5] on a parameter of type number"),
-            ("type = \"number\"", "type = \"number\"\ndefault = \"x\"", "9: `default` in [[parameter]] is of another type; write a value of the parameter's type"),
-            ("type = \"number\"", "type = \"number\"\nsplit = \",\"", "6: only text can be split; use type = \"string\""),
-            ("type = \"number\"\n", "type = \"number\"\n[[parameter]]\nname = \"year\"\ntype = \"string\"\n", "10: the parameter `year` is there twice"),
-            ("source = \"reg\"", "source = \"rge\"", "12: there is no source `rge`; did you mean `reg`?"),
-            ("get = \"/units/{subject.org}\"\n", "", "10: [[call]] has no `get`; add `get = …`"),
-            ("{subject.org}", "{subject.orgnr}", "13: `{subject.orgnr}` is unknown; subject has org, id, person"),
-            ("{subject.org}", "{suject.org}", "13: unknown root `suject` in `{suject.org}`; did you mean `subject`?"),
-            ("{subject.org}", "{param.yaer}", "13: `{param.yaer}` names no plain [[parameter]] of this dataset; did you mean `year`?"),
-            ("{subject.org}", "{setting.regg}", "13: the setting `regg` is not in the node's configuration; did you mean `reg`?"),
-            ("get = \"/units/", "get = \"https://evil.example/", "13: the call leaves its source, whose address is https://reg.example; begin with / for a path below that address, or name another source"),
-            ("{subject.org}\"", "{unit.id}\"", "10: the call `unit` waits for itself; calls may use the answers of earlier ones, not in a circle"),
-            ("{subject.org}\"", "{subject.org}\"\ntimeout = \"40s\"", "10: up to and with the call `unit`, calls one after another may take 40 s; the dataset's own timeout is 35 s: lower `timeout` of the calls or raise the dataset's"),
-            ("{subject.org}\"", "{subject.org}\"\nfail = { 44 = \"caller:1\" }", "14: `44` is no failure of a call; did you mean `404`?"),
-            ("{subject.org}\"", "{subject.org}\"\nfail = { 404 = \"client:1\" }", "14: `client:1` is no meaning of a failure; write caller:N (3002), temporary:N (3001) or broken:N (3003)"),
-            ("{subject.org}\"", "{subject.org}\"\nheaders = { Host = \"x\" }", "14: the header `host` is not the catalogue's to set; credentials belong into [credential] of the source"),
-            ("{subject.org}\"", "{subject.org}\"\nheaders = { \"a b\" = \"x\" }", "14: `a b` is no name of a header"),
-            ("{subject.org}\"", "{subject.org}\"\ntoken = { scope = \"x\" }", "14: only `token = \"consent\"` is built; leave it out, or let a plugin serve this dataset"),
-            ("{subject.org}\"", "{subject.org}\"\nfor_each = \"x\"", "14: `for_each` in [[call]] is not built yet; leave it out, or let a plugin serve this dataset"),
-            ("{subject.org}\"", "{subject.org}\"\nquery = { a = 1 }", "14: `a` is no text; write it in quotes"),
-            ("type = \"string\"", "type = \"text\"", "17: `text` is no type of a value; known here: boolean, number, string, dateTime, attachment, uri, amount, jsonSchema, binary"),
-            ("type = \"string\"", "type = \"binary\"", "17: values of type binary are not built yet; use attachment, or let a plugin serve this dataset"),
-            ("from = \"unit.navn\"", "from = \"unit.[\"", "18: not JMESPath: syntax error at byte 6: expected an expression; see jmespath.org for the language"),
-            ("from = \"unit.navn\"", "from = \"uint.navn\"", "18: the expression `uint.navn` refers to nothing that is there; known here: subject, requestor, owner, param, now, unit"),
-            ("from = \"unit.navn\"", "from = \"unit.navn\"\ntext = \"x\"", "18: [[value]] needs either `from` or `text`; from = a JMESPath expression, text = a template"),
-            ("from = \"unit.navn\"", "from = \"unit.navn\"\nunit = \"NOK\"", "19: `unit` in [[value]] is for values of type amount; leave it out"),
-            ("from = \"unit.navn\"", "from = \"unit.navn\"\nskip_if_missing = \"uint\"", "19: `skip_if_missing` names no call: `uint`; did you mean `unit`?"),
-            ("from = \"unit.navn\"\n", "from = \"unit.navn\"\n[[value]]\nname = \"navn\"\ntype = \"string\"\nfrom = \"unit.x\"\n", "20: the value `navn` is there twice"),
-            ("from = \"unit.navn\"\n", "from = \"unit.navn\"\n[[remove]]\npath = \"unti.x\"\n", "20: the path `unti.x` begins with no call; did you mean `unit`?"),
-            ("from = \"unit.navn\"\n", "from = \"unit.navn\"\n[[remove]]\npath = \"unit.x\"\nwhen = \"unit.y\"\n", "19: [[remove]] has a `when` and no `when_missing`; write when_missing = \"remove\" or \"keep\": what holds when the condition cannot be answered"),
-            ("from = \"unit.navn\"\n", "from = \"unit.navn\"\n[[keep]]\npath = \"unit.x\"\nwhen = \"item.y\"\n", "19: [[keep]] is about the items of a list; end the path in [] to say whose items are judged"),
-            ("examples/a.json", "examples/b.json", "22: there is no file `examples/b.json`; examples lie in the folder examples/ and are named from the catalogue's root"),
-            ("answers = { unit = \"examples/a.json\" }", "answers = { uint = 404, unit = \"examples/a.json\" }", "22: `answers` names no call: `uint`; did you mean `unit`?"),
-            ("expect = \"examples/a.values.json\"", "fails = \"caller:1\"", "20: the example does not come out: it succeeds; correct the definition, or the file that is expected"),
-            ("expect = \"examples/a.values.json\"", "about = \"x\"", "20: [[example]] needs either `expect` or `fails`; expect = \"examples/file.values.json\", fails = \"caller:1\""),
-            ("from = \"unit.navn\"", "from = \"unit.name\"", "20: the example does not come out: /navn is missing; correct the definition, or the file that is expected"),
-        ];
-        for (old, new, expected) in cases {
+        for (old, new, expected) in DATASET_MISTAKES {
             let told = dataset_problem(old, new);
             assert_eq!(told, format!("datasets/D.toml:{expected}"));
         }
@@ -128,8 +326,8 @@ expect = "examples/a.values.json"
 
     #[test]
     fn a_definition_without_an_example_is_refused() {
-        let end = GOOD.find("[[example]]").unwrap();
-        let found = problems_of(&[("datasets/D.toml", &GOOD[..end])]);
+        let (rest, _) = GOOD.split_once("[[example]]").unwrap();
+        let found = problems_of(&[("datasets/D.toml", rest)]);
         assert_eq!(
             found,
             [
@@ -138,66 +336,197 @@ expect = "examples/a.values.json"
         );
     }
 
+    /// A rule, and what is told of it.
+    const RULE_MISTAKES: &[(&str, &str)] = &[
+        (
+            "kind = \"partey\"",
+            "there is no rule of kind `partey`; did you mean `party`?",
+        ),
+        (
+            "requestor = \"public-agency\"",
+            "[[require]] has no `kind`; add `kind = …`",
+        ),
+        (
+            "kind = \"party\"",
+            "[[require]] says nothing about requestor, subject or owner; a rule that allows everything is no rule",
+        ),
+        (
+            "kind = \"party\"\nrequestor = \"public\"",
+            "`public` is no kind of party; known here: person, public-agency, enterprise, foreign",
+        ),
+        (
+            "kind = \"party\"\nrequestr = \"person\"\nowner = \"person\"",
+            "unknown key `requestr` in [[require]]; did you mean `requestor`?",
+        ),
+        (
+            "kind = \"scope\"",
+            "[[require]] has no `all`; add `all = …`",
+        ),
+        (
+            "kind = \"scope\"\nall = \"a b\"",
+            "`a b` is no single scope; write each scope as a text of its own",
+        ),
+        (
+            "kind = \"same\"\nwho = [\"requestor\"]",
+            "`who` in [[require]] is no pair of parties that can be compared; write who = [\"requestor\", \"owner\"]; pairs are requestor and owner, subject and owner, requestor and subject",
+        ),
+        (
+            "kind = \"different\"\nwho = [\"subject\", \"owner\"]",
+            "`who` in [[require]] is no pair of parties that can be compared; write who = [\"requestor\", \"owner\"]; pairs are requestor and owner, requestor and subject",
+        ),
+        (
+            "kind = \"allow-list\"\nowner = \"123456789\"",
+            "a listed party is wrong: not a valid Norwegian organisation number (9 digits) or identity number (11 digits)",
+        ),
+        (
+            "kind = \"subject\"\nalso = \"(\"",
+            "`also` in [[require]] is no regular expression: error: unclosed group",
+        ),
+        (
+            "kind = \"reference\"\nreference = \"both\"",
+            "`reference` in [[require]] is `both`; write \"consent\" or \"external\"",
+        ),
+        (
+            "kind = \"legal-basis\"\naccepts = \"cvp\"",
+            "`cvp` is no kind of legal basis; did you mean `cpv`?",
+        ),
+        (
+            "kind = \"consent\"",
+            "[[require]] has no `resource`; add `resource = …`",
+        ),
+        (
+            "kind = \"role\"\ncode = \"DAGL\"\noffered_by = \"subjekt\"\ncovered_by = \"owner\"",
+            "`subjekt` is no party of a request; did you mean `subject`?",
+        ),
+        (
+            "kind = \"own-token\"\non_failure = \"allow\"",
+            "`on_failure` in [[require]] is `allow`; write \"deny\" to refuse the request, \"skip\" to leave the dataset out",
+        ),
+        (
+            "kind = \"own-token\"\ncontexts = [\"Other\"]",
+            "the rule is limited to `Other`, where it can never apply; known here: Test",
+        ),
+        (
+            "kind = \"srr\"\nservice = \"x\"",
+            "unknown key `service` in [[require]]; known here: kind, on_failure, at_harvest, contexts",
+        ),
+    ];
+
     #[test]
     fn a_rule_that_cannot_be_understood_refuses_the_catalogue_w_06() {
-        let cases = [
-            ("kind = \"partey\"", "there is no rule of kind `partey`; did you mean `party`?"),
-            ("requestor = \"public-agency\"", "[[require]] has no `kind`; add `kind = …`"),
-            ("kind = \"party\"", "[[require]] says nothing about requestor, subject or owner; a rule that allows everything is no rule"),
-            ("kind = \"party\"\nrequestor = \"public\"", "`public` is no kind of party; known here: person, public-agency, enterprise, foreign"),
-            ("kind = \"party\"\nrequestr = \"person\"\nowner = \"person\"", "unknown key `requestr` in [[require]]; did you mean `requestor`?"),
-            ("kind = \"scope\"", "[[require]] has no `all`; add `all = …`"),
-            ("kind = \"scope\"\nall = \"a b\"", "`a b` is no single scope; write each scope as a text of its own"),
-            ("kind = \"same\"\nwho = [\"requestor\"]", "`who` in [[require]] is no pair of parties that can be compared; write who = [\"requestor\", \"owner\"]; pairs are requestor and owner, subject and owner, requestor and subject"),
-            ("kind = \"different\"\nwho = [\"subject\", \"owner\"]", "`who` in [[require]] is no pair of parties that can be compared; write who = [\"requestor\", \"owner\"]; pairs are requestor and owner, requestor and subject"),
-            ("kind = \"allow-list\"\nowner = \"123456789\"", "a listed party is wrong: not a valid Norwegian organisation number (9 digits) or identity number (11 digits)"),
-            ("kind = \"subject\"\nalso = \"(\"", "`also` in [[require]] is no regular expression: error: unclosed group"),
-            ("kind = \"reference\"\nreference = \"both\"", "`reference` in [[require]] is `both`; write \"consent\" or \"external\""),
-            ("kind = \"legal-basis\"\naccepts = \"cvp\"", "`cvp` is no kind of legal basis; did you mean `cpv`?"),
-            ("kind = \"consent\"", "[[require]] has no `resource`; add `resource = …`"),
-            ("kind = \"role\"\ncode = \"DAGL\"\noffered_by = \"subjekt\"\ncovered_by = \"owner\"", "`subjekt` is no party of a request; did you mean `subject`?"),
-            ("kind = \"own-token\"\non_failure = \"allow\"", "`on_failure` in [[require]] is `allow`; write \"deny\" to refuse the request, \"skip\" to leave the dataset out"),
-            ("kind = \"own-token\"\ncontexts = [\"Other\"]", "the rule is limited to `Other`, where it can never apply; known here: Test"),
-            ("kind = \"srr\"\nservice = \"x\"", "unknown key `service` in [[require]]; known here: kind, on_failure, at_harvest, contexts"),
-        ];
-        for (rule, expected) in cases {
-            let told = dataset_problem("[[parameter]]", &format!("[[require]]\n{rule}\n[[parameter]]"));
+        for (rule, expected) in RULE_MISTAKES {
+            let told = dataset_problem(
+                "[[parameter]]",
+                &format!("[[require]]\n{rule}\n[[parameter]]"),
+            );
             let rest = told.strip_prefix("datasets/D.toml:").unwrap();
             let (line, what) = rest.split_once(": ").unwrap();
             assert!((6..=10).contains(&line.parse::<u32>().unwrap()), "{told}");
-            assert_eq!(what, expected);
+            assert_eq!(what, *expected);
         }
     }
 
+    /// A file, its text, and what is told of it.
+    const FILE_MISTAKES: &[(&str, &str, &str)] = &[
+        (
+            "contexts/x.toml",
+            "name = \"X\"\nowner = \"O\"\nlanguage = \"no-nb\"\n",
+            "contexts/x.toml:3: unknown key `language` in this file; did you mean `languages`?",
+        ),
+        (
+            "contexts/x.toml",
+            "name = \"X\"\nowner = \"O\"\n[texts]\ntitle = \"t\"\n",
+            "contexts/x.toml:3: `texts` in this file is not built yet; leave it out, or let a plugin serve this dataset",
+        ),
+        (
+            "contexts/x.toml",
+            "name = \"Test\"\nowner = \"O\"\n",
+            "contexts/x.toml: the context is the same as contexts/test-product.toml by name or identifier",
+        ),
+        (
+            "contexts/x.toml",
+            "name = \"X\"\nowner = \"O\"\n[[require]]\nkind = \"own-token\"\ncontexts = \"X\"\n",
+            "contexts/x.toml:5: the rule is limited to `X`, where it can never apply; rules of a context apply in that context; leave `contexts` out",
+        ),
+        (
+            "sources/x.toml",
+            "adress = \"https://x.example\"\naddress = \"https://x.example\"\n",
+            "sources/x.toml:1: unknown key `adress` in this file; did you mean `address`?",
+        ),
+        (
+            "sources/x.toml",
+            "address = \"x.example\"\n",
+            "sources/x.toml:1: the address is neither http nor https; write it as https://host/path, without ? and #",
+        ),
+        (
+            "sources/x.toml",
+            "address = \"https://{subject.org}.example\"\n",
+            "sources/x.toml:1: unknown root `subject` in `{subject.org}`; known here: setting",
+        ),
+        (
+            "sources/x.toml",
+            "address = \"https://x.example\"\n[credential]\nmaskinporten = \"x\"\n",
+            "sources/x.toml:3: `maskinporten` in [credential] is not built yet; leave it out, or let a plugin serve this dataset",
+        ),
+        (
+            "sources/x.toml",
+            "address = \"https://x.example\"\n[credential]\nbasic = \"user:pass\"\n",
+            "sources/x.toml:3: a secret stands in a file of the catalogue; write \"secret:name\" and put it under [secrets] of the node's configuration",
+        ),
+        (
+            "sources/x.toml",
+            "address = \"https://x.example\"\n[credential]\nbasic = \"secret:nokey\"\n",
+            "sources/x.toml:3: the secret `nokey` is not in the node's configuration; add it under [secrets]: nokey = { file = \"…\" }",
+        ),
+        (
+            "sources/x.toml",
+            "address = \"https://x.example\"\ncredential = \"mtls\"\n",
+            "sources/x.toml:2: `mtls` is no credential; write \"none\", or a table [credential] with basic or api_key",
+        ),
+        (
+            "sources/x.toml",
+            "address = \"https://x.example\"\n[limits]\nparallel_max = 0\n",
+            "sources/x.toml:3: `parallel_max` in [limits] is a number; it must be a whole number from 1 to 1024",
+        ),
+        (
+            "tables/x.toml",
+            "[[a]]\nn = 1\n[[b]]\nn = 1\n",
+            "tables/x.toml:1: a table is one list of rows; write rows as [[row]]: every table of a file under the same name",
+        ),
+        (
+            "tables/x.toml",
+            "[[a]]\nbase = \"{setting.x}\"\n",
+            "tables/x.toml:1: templates in tables are not built yet; write the text itself",
+        ),
+        (
+            "tables/param.toml",
+            "[[a]]\nn = 1\n",
+            "tables/param.toml: `param` cannot name a table: it means something already; choose a name other than subject, requestor, owner, param, now, item, setting, each",
+        ),
+        (
+            "datasets/a b.toml",
+            GOOD,
+            "datasets/a b.toml:1: `a b` cannot name a dataset; use letters a to z, digits, `.`, `_` and `-`, at most 200",
+        ),
+        (
+            "datasets/E.toml",
+            "a = \n",
+            "datasets/E.toml:1: not TOML: string values must be quoted, expected literal string; the form of the files is described in docs/catalog.md",
+        ),
+    ];
+
     #[test]
     fn mistakes_of_contexts_sources_and_tables_are_told() {
-        let cases = [
-            ("contexts/x.toml", "name = \"X\"\nowner = \"O\"\nlanguage = \"no-nb\"\n", "contexts/x.toml:3: unknown key `language` in this file; did you mean `languages`?"),
-            ("contexts/x.toml", "name = \"X\"\nowner = \"O\"\n[texts]\ntitle = \"t\"\n", "contexts/x.toml:3: `texts` in this file is not built yet; leave it out, or let a plugin serve this dataset"),
-            ("contexts/x.toml", "name = \"Test\"\nowner = \"O\"\n", "contexts/x.toml: the context is the same as contexts/test-product.toml by name or identifier"),
-            ("contexts/x.toml", "name = \"X\"\nowner = \"O\"\n[[require]]\nkind = \"own-token\"\ncontexts = \"X\"\n", "contexts/x.toml:5: the rule is limited to `X`, where it can never apply; rules of a context apply in that context; leave `contexts` out"),
-            ("sources/x.toml", "adress = \"https://x.example\"\naddress = \"https://x.example\"\n", "sources/x.toml:1: unknown key `adress` in this file; did you mean `address`?"),
-            ("sources/x.toml", "address = \"x.example\"\n", "sources/x.toml:1: the address is neither http nor https; write it as https://host/path, without ? and #"),
-            ("sources/x.toml", "address = \"https://{subject.org}.example\"\n", "sources/x.toml:1: unknown root `subject` in `{subject.org}`; known here: setting"),
-            ("sources/x.toml", "address = \"https://x.example\"\n[credential]\nmaskinporten = \"x\"\n", "sources/x.toml:3: `maskinporten` in [credential] is not built yet; leave it out, or let a plugin serve this dataset"),
-            ("sources/x.toml", "address = \"https://x.example\"\n[credential]\nbasic = \"user:pass\"\n", "sources/x.toml:3: a secret stands in a file of the catalogue; write \"secret:name\" and put it under [secrets] of the node's configuration"),
-            ("sources/x.toml", "address = \"https://x.example\"\n[credential]\nbasic = \"secret:nokey\"\n", "sources/x.toml:3: the secret `nokey` is not in the node's configuration; add it under [secrets]: nokey = { file = \"…\" }"),
-            ("sources/x.toml", "address = \"https://x.example\"\ncredential = \"mtls\"\n", "sources/x.toml:2: `mtls` is no credential; write \"none\", or a table [credential] with basic or api_key"),
-            ("sources/x.toml", "address = \"https://x.example\"\n[limits]\nparallel_max = 0\n", "sources/x.toml:3: `parallel_max` in [limits] is a number; it must be a whole number from 1 to 1024"),
-            ("tables/x.toml", "[[a]]\nn = 1\n[[b]]\nn = 1\n", "tables/x.toml:1: a table is one list of rows; write rows as [[row]]: every table of a file under the same name"),
-            ("tables/x.toml", "[[a]]\nbase = \"{setting.x}\"\n", "tables/x.toml:1: templates in tables are not built yet; write the text itself"),
-            ("tables/param.toml", "[[a]]\nn = 1\n", "tables/param.toml: `param` cannot name a table: it means something already; choose a name other than subject, requestor, owner, param, now, item, setting, each"),
-            ("datasets/a b.toml", GOOD, "datasets/a b.toml:1: `a b` cannot name a dataset; use letters a to z, digits, `.`, `_` and `-`, at most 200"),
-            ("datasets/E.toml", "a = \n", "datasets/E.toml:1: not TOML: string values must be quoted, expected literal string; the form of the files is described in docs/catalog.md"),
-        ];
-        for (path, text, expected) in cases {
-            assert_eq!(problems_of(&[(path, text)]), [expected]);
+        for (path, text, expected) in FILE_MISTAKES {
+            assert_eq!(problems_of(&[(path, text)]), [*expected]);
         }
     }
 
     #[test]
     fn all_mistakes_of_all_files_come_in_one_run_by_file_and_line() {
-        let dataset = GOOD.replace("about", "abuot").replace("unit.navn", "uint.navn");
+        let dataset = GOOD
+            .replace("about", "abuot")
+            .replace("unit.navn", "uint.navn");
         let found = problems_of(&[
             ("datasets/D.toml", &dataset),
             ("datasets/E.toml", "[dataset]\n"),

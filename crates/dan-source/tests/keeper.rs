@@ -48,7 +48,7 @@ mod tests {
         }
     }
 
-    impl Discover for Arc<Plugin> {
+    impl Discover for Plugin {
         fn source(&self) -> Arc<dyn Source> {
             Arc::clone(&self.source) as _
         }
@@ -69,7 +69,10 @@ mod tests {
         }
     }
 
-    fn keeper(origin: CatalogOrigin, plugins: Vec<Arc<dyn Discover>>) -> (CatalogKeeper, Arc<CatalogHandle>) {
+    fn keeper(
+        origin: CatalogOrigin,
+        plugins: Vec<Arc<dyn Discover>>,
+    ) -> (CatalogKeeper, Arc<CatalogHandle>) {
         let handle = Arc::new(CatalogHandle::default());
         let settings = ["er", "skatt", "testdata"]
             .map(|name| (name.to_owned(), format!("https://{name}.example")));
@@ -101,7 +104,10 @@ mod tests {
 
     fn offered(handle: &CatalogHandle) -> Vec<String> {
         let catalog = handle.load();
-        catalog.listings(START).map(|row| row.name.clone()).collect()
+        catalog
+            .listings(START)
+            .map(|row| row.name.clone())
+            .collect()
     }
 
     #[tokio::test]
@@ -110,7 +116,12 @@ mod tests {
         assert_eq!(keeper.refresh_folder().await, Refresh::Replaced);
         assert_eq!(keeper.refresh_folder().await, Refresh::Unchanged);
         assert_eq!(names(&handle).len(), 13);
-        assert!(handle.load().offer("eBevis", "UnitBasicInformation").is_some());
+        assert!(
+            handle
+                .load()
+                .offer("eBevis", "UnitBasicInformation")
+                .is_some()
+        );
         assert_eq!(keeper.loaded().version, handle.load().version());
     }
 
@@ -168,9 +179,11 @@ mod tests {
     async fn a_silent_plugin_keeps_what_it_offered_w_21() {
         let root = tempfile::tempdir().unwrap();
         context(root.path(), "a", "name = \"A\"\nowner = \"O\"\n");
-        let (one, other) = (Plugin::new(Ok(vec!["P1"])), Plugin::new(Err("down".to_owned())));
-        let plugins: Vec<Arc<dyn Discover>> =
-            vec![Arc::new(Arc::clone(&one)), Arc::new(Arc::clone(&other))];
+        let (one, other) = (
+            Plugin::new(Ok(vec!["P1"])),
+            Plugin::new(Err("down".to_owned())),
+        );
+        let plugins: Vec<Arc<dyn Discover>> = vec![Arc::clone(&one) as _, Arc::clone(&other) as _];
         let origin = CatalogOrigin::Folder(root.path().to_owned());
         let (mut keeper, handle) = keeper(origin, plugins);
         let id: Arc<str> = Arc::from("catalogue");
@@ -199,7 +212,9 @@ mod tests {
     #[tokio::test]
     async fn it_runs_until_it_is_told_to_stop() {
         let plugin = Plugin::new(Ok(vec!["P"]));
-        let (keeper, _handle) = keeper(CatalogOrigin::Embedded, vec![Arc::new(plugin)]);
-        keeper.run(Arc::from("catalogue"), std::future::ready(())).await;
+        let (keeper, _handle) = keeper(CatalogOrigin::Embedded, vec![plugin]);
+        keeper
+            .run(Arc::from("catalogue"), std::future::ready(()))
+            .await;
     }
 }

@@ -13,11 +13,9 @@ mod tests {
     use dan_core::evidence::Evidence;
     use dan_core::flow::{Answer, Exchange, Form, Presented, Presenter};
     use dan_core::meter::Meter;
-    use dan_core::ports::{
-        CallContext, Fetch, FetchError, FetchReply, FetchRequest, PortFuture,
-    };
+    use dan_core::ports::{CallContext, Fetch, FetchError, FetchReply, FetchRequest, PortFuture};
     use dan_core::testkit::fakes::{Fakes, call_context};
-    use dan_source::catalog_folder::{CatalogFiles, Environment, load};
+    use dan_source::catalog_folder::{CatalogFiles, Environment, Loaded, load};
     use dan_source::declared::SourcePorts;
     use serde_json::{Value, json};
 
@@ -73,10 +71,7 @@ mod tests {
         }
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "tells where the recorded answers lie"
-    )]
+    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     fn recorded(name: &str) -> Option<Value> {
         let folder = std::env::var_os("DAN_SHARED").map_or_else(
             || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")),
@@ -92,17 +87,21 @@ mod tests {
         serde_json::from_str(&text).ok()
     }
 
-    async fn open_data(
-        dataset: &str,
-        path: &'static str,
-        body: &Value,
-    ) -> (Result<Value, Fault>, Vec<String>) {
+    fn shipped() -> Loaded {
         let settings: BTreeMap<String, String> = ["er", "skatt", "testdata"]
             .map(|name| (name.to_owned(), format!("https://{name}.example/api")))
             .into();
         let no_secrets = |_: &str| None;
         let environment = Environment::new(&settings, &no_secrets);
-        let loaded = load(&CatalogFiles::embedded(), &environment).expect("no mistake");
+        load(&CatalogFiles::embedded(), &environment).expect("no mistake")
+    }
+
+    async fn open_data(
+        dataset: &str,
+        path: &'static str,
+        body: &Value,
+    ) -> (Result<Value, Fault>, Vec<String>) {
+        let loaded = shipped();
         let register = Arc::new(Register {
             path,
             body: body.to_string(),
@@ -283,6 +282,9 @@ mod tests {
         );
         let fault = answer.expect_err("nobody knows it");
         assert_eq!(fault.code, Code::EvidenceSourcePermanentClient);
-        assert_eq!(fault.detail.map(|detail| detail.code), Some("ER-1".to_owned()));
+        assert_eq!(
+            fault.detail.map(|detail| detail.code),
+            Some("ER-1".to_owned())
+        );
     }
 }

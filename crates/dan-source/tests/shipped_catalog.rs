@@ -72,7 +72,10 @@ mod tests {
     fn the_contexts_are_those_of_the_service_in_its_order() {
         let loaded = loaded();
         let contexts = loaded.service_contexts();
-        let names: Vec<&str> = contexts.iter().map(|context| context.name.as_str()).collect();
+        let names: Vec<&str> = contexts
+            .iter()
+            .map(|context| context.name.as_str())
+            .collect();
         assert_eq!(
             names,
             [
@@ -92,7 +95,10 @@ mod tests {
             ]
         );
         let rules = |name: &str| {
-            let context = contexts.iter().find(|context| context.name == name).unwrap();
+            let context = contexts
+                .iter()
+                .find(|context| context.name == name)
+                .unwrap();
             let ids = context.rules.iter().map(|rule| rule.id.clone());
             ids.collect::<Vec<String>>()
         };
@@ -102,11 +108,12 @@ mod tests {
         let scopes: Vec<&str> = contexts
             .iter()
             .flat_map(|context| &context.rules)
-            .filter_map(|rule| match &rule.requirement {
-                Requirement::Scope(scope) => Some(scope.required.as_slice()),
-                _ => None,
+            .flat_map(|rule| {
+                if let Requirement::Scope(scope) = &rule.requirement {
+                    return scope.required.as_slice();
+                }
+                &[]
             })
-            .flatten()
             .map(String::as_str)
             .collect();
         assert_eq!(
@@ -137,13 +144,20 @@ mod tests {
         let loaded = loaded();
         let dataset = &dataset(&loaded, "UnitBasicInformation").dataset;
         let named = |kind: ValueType| {
-            let values = dataset.values.iter().filter(move |value| value.value_type == kind);
+            let values = dataset
+                .values
+                .iter()
+                .filter(move |value| value.value_type == kind);
             values.map(|value| value.name.as_str()).collect::<Vec<_>>()
         };
         assert_eq!(dataset.values.len(), 32);
         assert_eq!(
             named(ValueType::Number),
-            ["OrganizationNumber", "LatestFinacialStatement", "NumberOfEmployees"]
+            [
+                "OrganizationNumber",
+                "LatestFinacialStatement",
+                "NumberOfEmployees"
+            ]
         );
         assert_eq!(
             named(ValueType::Boolean),
@@ -166,7 +180,11 @@ mod tests {
         );
         assert!(dataset.public && dataset.rules.is_empty());
         assert_eq!(dataset.values[0].source, "Enhetsregisteret");
-        assert!(dataset.mapping.starts_with("{\"keep\":null,\"remove\":null,\"value\":["));
+        assert!(
+            dataset
+                .mapping
+                .starts_with("{\"keep\":null,\"remove\":null,\"value\":[")
+        );
     }
 
     #[test]
@@ -190,9 +208,15 @@ mod tests {
         let Requirement::Consent(rule) = &consent.requirement else {
             panic!("consent is required");
         };
-        assert_eq!(rule.resource.as_deref(), Some("digdir-restanser-skatteetaten"));
+        assert_eq!(
+            rule.resource.as_deref(),
+            Some("digdir-restanser-skatteetaten")
+        );
         assert_eq!(rule.token_scope.as_deref(), Some("skatteetaten:restanser"));
         assert_eq!(declared.definition.source_name(), "skatt");
-        assert_eq!(dataset(&loaded, "TildaMetadatav1").definition.source_name(), "declared");
+        assert_eq!(
+            dataset(&loaded, "TildaMetadatav1").definition.source_name(),
+            "declared"
+        );
     }
 }

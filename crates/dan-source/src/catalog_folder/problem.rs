@@ -156,7 +156,8 @@ pub(crate) fn suggestion<'a>(
         .map(|candidate| (edits(word, candidate), *candidate))
         .filter(|(distance, candidate)| {
             let length = candidate.chars().count().max(word.chars().count());
-            *distance <= SUGGESTION_EDITS_MAX && distance.saturating_mul(2) <= length.saturating_add(1)
+            *distance <= SUGGESTION_EDITS_MAX
+                && distance.saturating_mul(2) <= length.saturating_add(1)
         })
         .min();
     if let Some((_, candidate)) = near {

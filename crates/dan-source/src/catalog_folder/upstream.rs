@@ -6,7 +6,7 @@ use dan_core::secret::Secret;
 
 use super::Environment;
 use super::problem::{At, Mistake, Place, Problems};
-use super::section::{self, Node, Section};
+use super::section::{self, Section};
 use crate::declared::definition::check_header;
 use crate::declared::template::{Piece, Scope, parse};
 use crate::declared::upstream::{
@@ -196,42 +196,4 @@ fn secret(
         problems.hint(&text.place, what, hint);
     }
     found
-}
-
-/// Reads `tables/<name>.toml`: one list of rows, under any one key.
-pub(crate) fn read_table(
-    file: &str,
-    text: &str,
-    problems: &Problems,
-) -> Option<Arc<serde_json::Value>> {
-    /// Most rows of a table.
-    const ROWS_MAX: usize = 10_000;
-    let before = problems.count();
-    let mut section = section::read(file, text, problems)?;
-    let mut members = section.rest();
-    let place = section.place().clone();
-    let hint = "write rows as [[row]]: every table of a file under the same name";
-    let only = members.pop().filter(|_| members.is_empty());
-    let Some((_, rows)) = only else {
-        problems.hint(&place, "a table is one list of rows", hint);
-        return None;
-    };
-    let Node::List(items) = &rows.value else {
-        problems.hint(&rows.place, "a table is one list of rows", hint);
-        return None;
-    };
-    if items.len() > ROWS_MAX {
-        let what = format!("{} rows in one table", items.len());
-        problems.hint(&rows.place, what, format!("at most {ROWS_MAX} are allowed"));
-    }
-    for item in items {
-        if !matches!(item.value, Node::Table(_)) {
-            problems.hint(&item.place, "a row is a table", hint);
-        }
-        if item.value.to_json().to_string().contains("{setting.") {
-            let what = "templates in tables are not built yet";
-            problems.hint(&item.place, what, "write the text itself");
-        }
-    }
-    (problems.count() == before).then(|| Arc::new(rows.value.to_json()))
 }

@@ -1,7 +1,7 @@
 //! A source that is only a definition: no code of its own.
 //!
-//! One way through: inputs → requests ([`call`]) → answers ([`gather`]) → less ([`minimise`]) →
-//! values ([`mapping`]). Everything is compiled when the catalogue is read.
+//! One way through: inputs → requests (`call`) → answers (`gather`) → less (`minimise`) →
+//! values (`mapping`). Everything is compiled when the catalogue is read.
 
 mod call;
 mod convert;
@@ -16,9 +16,9 @@ mod mapping;
 mod minimise;
 mod parameter;
 pub(crate) mod template;
-pub(crate) mod upstream;
 #[cfg(test)]
 mod tests;
+pub(crate) mod upstream;
 pub(crate) mod url;
 
 use std::collections::BTreeMap;

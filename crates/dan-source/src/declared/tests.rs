@@ -69,14 +69,20 @@ impl Fetch for Outside {
         Box::pin(async move {
             let (status, media_type, body) = match reply {
                 None => (404, Some("text/plain"), b"canary-body".to_vec()),
-                Some(Reply::Json(value)) => {
-                    (200, Some("application/json"), value.to_string().into_bytes())
-                }
+                Some(Reply::Json(value)) => (
+                    200,
+                    Some("application/json"),
+                    value.to_string().into_bytes(),
+                ),
                 Some(Reply::Raw(status, media_type, body)) => (status, media_type, body),
                 Some(Reply::Fails(error)) => return Err(error),
                 Some(Reply::Together(barrier, value)) => {
                     barrier.wait().await;
-                    (200, Some("application/json"), value.to_string().into_bytes())
+                    (
+                        200,
+                        Some("application/json"),
+                        value.to_string().into_bytes(),
+                    )
                 }
             };
             Ok(FetchReply {
@@ -149,10 +155,7 @@ async fn harvest_with(
     definition.harvest(&inputs, &ports, ctx).await
 }
 
-async fn harvest(
-    definition: &Definition,
-    outside: &Arc<Outside>,
-) -> Result<Harvest, SourceError> {
+async fn harvest(definition: &Definition, outside: &Arc<Outside>) -> Result<Harvest, SourceError> {
     harvest_with(definition, outside, &[], &call_context()).await
 }
 
@@ -196,7 +199,9 @@ async fn the_next_address_is_asked_on_404_and_on_nothing_else() {
     assert_eq!(values(&second), json!([["navn", "B", "Reg"]]));
     assert_eq!(outside.urls().len(), 2);
 
-    let error = harvest(&definition, &Outside::new([])).await.expect_err("nowhere");
+    let error = harvest(&definition, &Outside::new([]))
+        .await
+        .expect_err("nowhere");
     assert_eq!((error.failure, error.detail), (SourceFailure::Refused, 7));
 
     let down = Reply::Raw(500, None, Vec::new());
@@ -205,59 +210,99 @@ async fn the_next_address_is_asked_on_404_and_on_nothing_else() {
     assert_eq!(outside.urls().len(), 1);
 }
 
-/// Every class of failure, by the default table and by one of its own.
-#[tokio::test]
-async fn every_class_of_failure_gives_the_declared_error() {
+/// A failure, and what it means by the default table and by [`OWN_TABLE`].
+type Case = (
+    &'static str,
+    Reply,
+    (SourceFailure, u32),
+    (SourceFailure, u32),
+);
+
+const OWN_TABLE: &str = r#"get = "/u"
+[call.fail]
+404 = "caller:21"
+4xx = "broken:22"
+429 = "temporary:23"
+5xx = "broken:24"
+network = "broken:25"
+timeout = "broken:26"
+empty = "caller:27"
+not-json = "temporary:28"
+too-large = "temporary:29"
+202 = "temporary:30"
+"#;
+
+fn raw(status: u16, body: &str) -> Reply {
+    Reply::Raw(status, Some("application/json"), body.as_bytes().to_vec())
+}
+
+fn failures() -> Vec<Case> {
     use SourceFailure::{Broken, Refused, Transient};
-    let plain = definition(&call("get = \"/u\""));
-    let own = definition(&call(
-        "get = \"/u\"\n[call.fail]\n404 = \"caller:21\"\n4xx = \"broken:22\"\n429 = \"temporary:23\"\n5xx = \"broken:24\"\nnetwork = \"broken:25\"\ntimeout = \"broken:26\"\nempty = \"caller:27\"\nnot-json = \"temporary:28\"\ntoo-large = \"temporary:29\"\n202 = \"temporary:30\"\n",
-    ));
-    let raw = |status, body: &str| {
-        Reply::Raw(status, Some("application/json"), body.as_bytes().to_vec())
-    };
-    let network = || Reply::Fails(FetchError::Network("canary-body".to_owned()));
-    type Case<'a> = (&'a str, Reply, (SourceFailure, u32), (SourceFailure, u32));
-    let cases: Vec<Case<'_>> = vec![
-        ("400", raw(400, "canary-body"), (Refused, 1), (Broken, 22)),
-        ("401", raw(401, "canary-body"), (Broken, 3), (Broken, 22)),
-        ("403", raw(403, "canary-body"), (Broken, 3), (Broken, 22)),
-        ("404", raw(404, "canary-body"), (Refused, 1), (Refused, 21)),
-        ("410", raw(410, "canary-body"), (Refused, 1), (Broken, 22)),
-        ("429", raw(429, "canary-body"), (Transient, 2), (Transient, 23)),
-        ("500", raw(500, "canary-body"), (Transient, 2), (Broken, 24)),
-        ("503", raw(503, "canary-body"), (Transient, 2), (Broken, 24)),
-        ("302", raw(302, "canary-body"), (Broken, 3), (Broken, 3)),
-        ("network", network(), (Transient, 2), (Broken, 25)),
-        ("timeout", Reply::Fails(FetchError::Timeout), (Transient, 2), (Broken, 26)),
+    const BODY: &str = "canary-body";
+    let fails = Reply::Fails;
+    let typed = |media_type| Reply::Raw(200, media_type, b"{\"navn\":\"x\"}".to_vec());
+    let no_json = ((Broken, 3), (Transient, 28));
+    let mut cases = vec![
+        ("400", raw(400, BODY), (Refused, 1), (Broken, 22)),
+        ("401", raw(401, BODY), (Broken, 3), (Broken, 22)),
+        ("403", raw(403, BODY), (Broken, 3), (Broken, 22)),
+        ("404", raw(404, BODY), (Refused, 1), (Refused, 21)),
+        ("410", raw(410, BODY), (Refused, 1), (Broken, 22)),
+        ("429", raw(429, BODY), (Transient, 2), (Transient, 23)),
+        ("500", raw(500, BODY), (Transient, 2), (Broken, 24)),
+        ("503", raw(503, BODY), (Transient, 2), (Broken, 24)),
+        ("302", raw(302, BODY), (Broken, 3), (Broken, 3)),
         ("empty", raw(200, ""), (Broken, 3), (Refused, 27)),
         ("204", raw(204, ""), (Broken, 3), (Refused, 27)),
-        ("not json", raw(200, "canary-body"), (Broken, 3), (Transient, 28)),
-        ("cut off", raw(200, "{\"navn\": \"x"), (Broken, 3), (Transient, 28)),
-        ("twice", raw(200, "{\"navn\":\"x\",\"navn\":\"y\"}"), (Broken, 3), (Transient, 28)),
         (
-            "html",
-            Reply::Raw(200, Some("text/html"), b"{\"navn\":\"x\"}".to_vec()),
+            "too large",
+            raw(200, &"1".repeat(2001)),
             (Broken, 3),
-            (Transient, 28),
+            (Transient, 29),
         ),
         (
-            "no media type",
-            Reply::Raw(200, None, b"{\"navn\":\"x\"}".to_vec()),
-            (Broken, 3),
-            (Transient, 28),
+            "wrong type",
+            raw(200, "{\"navn\": [\"canary-body\"]}"),
+            (Broken, 4),
+            (Broken, 4),
         ),
-        ("too large", Reply::Fails(FetchError::TooLarge), (Broken, 3), (Transient, 29)),
-        ("too large after all", raw(200, &"1".repeat(2001)), (Broken, 3), (Transient, 29)),
-        (
-            "address refused",
-            Reply::Fails(FetchError::Refused("canary-body".to_owned())),
-            (Broken, 3),
-            (Broken, 3),
-        ),
-        ("wrong type", raw(200, "{\"navn\": [\"canary-body\"]}"), (Broken, 4), (Broken, 4)),
     ];
-    for (name, reply, by_default, by_table) in cases {
+    for (error, by_default, by_table) in [
+        (
+            FetchError::Network(BODY.to_owned()),
+            (Transient, 2),
+            (Broken, 25),
+        ),
+        (FetchError::Timeout, (Transient, 2), (Broken, 26)),
+        (FetchError::TooLarge, (Broken, 3), (Transient, 29)),
+        (
+            FetchError::Refused(BODY.to_owned()),
+            (Broken, 3),
+            (Broken, 3),
+        ),
+    ] {
+        cases.push(("no answer", fails(error), by_default, by_table));
+    }
+    for (name, reply) in [
+        ("not json", raw(200, BODY)),
+        ("cut off", raw(200, "{\"navn\": \"x")),
+        (
+            "a member twice",
+            raw(200, "{\"navn\":\"x\",\"navn\":\"y\"}"),
+        ),
+        ("html", typed(Some("text/html"))),
+        ("no media type", typed(None)),
+    ] {
+        cases.push((name, reply, no_json.0, no_json.1));
+    }
+    cases
+}
+
+#[tokio::test]
+async fn every_class_of_failure_gives_the_declared_error() {
+    let plain = definition(&call("get = \"/u\""));
+    let own = definition(&call(OWN_TABLE));
+    for (name, reply, by_default, by_table) in failures() {
         for (definition, expected) in [(&plain, by_default), (&own, by_table)] {
             let outside = Outside::new([("/u", reply.clone())]);
             let error = harvest(definition, &outside).await.expect_err(name);
@@ -281,7 +326,9 @@ async fn when_the_request_itself_is_out_of_time_the_source_is_out_of_reach() {
     };
     let never = Reply::Together(Arc::new(Barrier::new(2)), json!({}));
     let outside = Outside::new([("/u", never)]);
-    let error = harvest_with(&definition, &outside, &[], &ctx).await.expect_err("late");
+    let error = harvest_with(&definition, &outside, &[], &ctx)
+        .await
+        .expect_err("late");
     assert_eq!(error.failure, SourceFailure::Unreachable);
 }
 
@@ -392,7 +439,10 @@ from = "unit.navn"
     let definition = definition(body);
     let ctx = call_context();
     let outside = Outside::new([]);
-    let given = [("navn", json!("Æ&b=?")), ("fra", json!("2025-02-03T23:30:00-01:00"))];
+    let given = [
+        ("navn", json!("Æ&b=?")),
+        ("fra", json!("2025-02-03T23:30:00-01:00")),
+    ];
     let first = harvest_with(&definition, &outside, &given, &ctx).await;
     let second = harvest_with(&definition, &outside, &[("navn", json!(" "))], &ctx).await;
     assert!(first.is_err() && second.is_err());
@@ -426,7 +476,9 @@ from = "unit.navn"
     let ctx = call_context();
     let outside = Outside::new([("/u", Reply::Json(json!({"navn": "x"})))]);
     let good = [("ref", json!("a-1"))];
-    harvest_with(&definition, &outside, &good, &ctx).await.expect("sent");
+    harvest_with(&definition, &outside, &good, &ctx)
+        .await
+        .expect("sent");
     {
         let asked = outside.asked.lock().expect("no panic");
         let request = asked.first().expect("one request");
@@ -443,8 +495,13 @@ from = "unit.navn"
     }
     for hostile in ["a\r\nX-Evil: 1", "æ", "a\0b", &"x".repeat(5000)] {
         let sent = [("ref", json!(hostile))];
-        let refused = harvest_with(&definition, &outside, &sent, &ctx).await.expect_err("refused");
-        assert_eq!((refused.failure, refused.detail), (SourceFailure::Refused, 5));
+        let refused = harvest_with(&definition, &outside, &sent, &ctx)
+            .await
+            .expect_err("refused");
+        assert_eq!(
+            (refused.failure, refused.detail),
+            (SourceFailure::Refused, 5)
+        );
         assert!(!refused.text.unwrap_or_default().contains(hostile));
     }
     assert_eq!(outside.urls().len(), 1);
@@ -570,11 +627,17 @@ from = "join(',', rows[?on].name)"
     let table = "[[row]]\nname = \"a\"\non = true\n[[row]]\nname = \"b\"\non = false\n";
     let definition = definition_with(body, SOURCE, &[("tables/rows.toml", table)]);
     let outside = Outside::new([]);
-    let answer = harvest(&definition, &outside).await.expect("no call needed");
+    let answer = harvest(&definition, &outside)
+        .await
+        .expect("no call needed");
     assert_eq!(
         values(&answer),
         json!([
-            ["lenke", "https://w2.example/kunngjoring/991825827?q=991825827", "Reg"],
+            [
+                "lenke",
+                "https://w2.example/kunngjoring/991825827?q=991825827",
+                "Reg"
+            ],
             ["tekst", "Om 991825827", "Reg"],
             ["rader", "a", "Reg"],
         ])
@@ -589,7 +652,10 @@ async fn nothing_is_asked_when_the_request_lacks_what_the_address_needs() {
     let definition = definition(&call("get = \"/u/{subject.person}\""));
     let outside = Outside::new([]);
     let refused = harvest(&definition, &outside).await.expect_err("no person");
-    assert_eq!((refused.failure, refused.detail), (SourceFailure::Refused, 5));
+    assert_eq!(
+        (refused.failure, refused.detail),
+        (SourceFailure::Refused, 5)
+    );
     assert_eq!(
         refused.text.as_deref(),
         Some("the source cannot be asked: subject.person is missing")
