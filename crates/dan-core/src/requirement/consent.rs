@@ -56,3 +56,85 @@ impl ConsentRule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Requirement;
+    use super::super::testing::{FOREIGN, assert_decides, inquiry_with, party, trial, unmet_alone};
+    use super::ConsentRule;
+    use crate::inquiry::{Inquiry, Origin};
+    use crate::party::Party;
+    use crate::testkit::builders::PERSON;
+
+    fn rule() -> Requirement {
+        Requirement::Consent(ConsentRule::default())
+    }
+
+    /// An inquiry with everything that consent needs, and then something changed.
+    fn asking(change: impl FnOnce(&mut Inquiry)) -> Inquiry {
+        inquiry_with(|it| {
+            it.asked[0].request.request_consent = true;
+            it.consent_reference = Some("2026-1".to_owned());
+            change(it);
+        })
+    }
+
+    #[test]
+    fn appendix_b_14_consent_names_every_missing_input() {
+        type Change = fn(&mut Inquiry);
+        let without_flag: Change = |it| it.asked[0].request.request_consent = false;
+        for (change, missing) in [
+            ((|_| {}) as Change, &[][..]),
+            (|it| it.subject = Some(party(PERSON)), &[]),
+            (without_flag, &["requestConsent"]),
+            (|it| it.consent_reference = None, &["consentReference"]),
+            (
+                |it| it.consent_reference = Some(String::new()),
+                &["consentReference"],
+            ),
+            (
+                |it| {
+                    it.asked[0].request.request_consent = false;
+                    it.consent_reference = None;
+                },
+                &["requestConsent", "consentReference"],
+            ),
+            (|it| it.subject = Some(party(FOREIGN)), &["subject"]),
+            (|it| it.subject = None, &["subject"]),
+            (
+                |it| it.subject = Some(Party::Custom("x".to_owned())),
+                &["subject"],
+            ),
+            (|it| it.requestor = party(FOREIGN), &["requestor"]),
+        ] {
+            let reason = unmet_alone(&rule(), &asking(change)).unwrap_or_default();
+            let parts: Vec<&str> = reason.split("; ").filter(|part| !part.is_empty()).collect();
+            assert_eq!(parts.len(), missing.len(), "{reason}");
+            for (part, word) in parts.iter().zip(missing) {
+                assert!(part.contains(word), "{part}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_inputs_are_asked_for_before_a_grant_and_not_when_it_is_used() {
+        for (origin, met) in [
+            (Origin::Grant, false),
+            (Origin::Direct, false),
+            (Origin::StoredHarvest, true),
+        ] {
+            let inquiry = inquiry_with(|it| it.origin = origin);
+            assert_eq!(unmet_alone(&rule(), &inquiry).is_none(), met, "{origin:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_consent_rule_decides() {
+        let met = trial(|it| {
+            it.application.datasets[0].request_consent = true;
+            it.application.consent_reference = Some("2026-1".to_owned());
+        });
+        let unmet = trial(|it| it.application.consent_reference = Some("2026-1".to_owned()));
+        assert_decides(&rule(), Some(&met), &unmet).await;
+    }
+}

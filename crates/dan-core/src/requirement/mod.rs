@@ -261,9 +261,9 @@ pub struct Refusal {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::testing::{inquiry, inquiry_with, party, unmet_alone};
+    use super::testing::{inquiry, inquiry_with, one_of_each_kind, party, unmet_alone};
     use super::*;
-    use crate::testkit::builders::{self, AGENCY, COMPANY, OTHER_AGENCY};
+    use crate::testkit::builders::{self, AGENCY, COMPANY, OTHER_AGENCY, PERSON};
 
     fn undecided() -> Requirement {
         Requirement::Undecided(Undecided {
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_own_name() {
-        let names: Vec<String> = super::testing::one_of_each_kind()
+        let names: Vec<String> = one_of_each_kind()
             .iter()
             .map(|requirement| requirement.kind().to_owned())
             .collect();
@@ -341,13 +341,12 @@ mod tests {
 
     #[test]
     fn no_kind_names_a_person_in_its_reason() {
-        use crate::testkit::builders::PERSON;
         let inquiry = inquiry_with(|it| {
             it.subject = Some(party(PERSON));
             it.requestor = party(PERSON);
         });
         let mut reasons = 0;
-        for requirement in super::testing::one_of_each_kind() {
+        for requirement in one_of_each_kind() {
             let outcome = requirement.check(&inquiry, &inquiry.asked[0], &FactTable::new());
             let Err(Unmet(reason)) = outcome else {
                 continue;

@@ -75,3 +75,109 @@ impl AltinnRight {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{
+        FOREIGN, assert_decides, assert_rests_on_facts, between, inquiry, inquiry_with, party,
+        trial, unmet,
+    };
+    use super::super::{Requirement, Role};
+    use super::AltinnRight;
+    use crate::party::Party;
+    use crate::ports::{Fact, FactQuery, FactTable};
+    use crate::testkit::builders::{AGENCY, COMPANY, OTHER_AGENCY, PERSON};
+
+    fn right(edition: &str, actions: &[&str]) -> AltinnRight {
+        AltinnRight {
+            service_code: "4000".to_owned(),
+            service_edition: edition.to_owned(),
+            offered_by: Role::Subject,
+            covered_by: Role::Requestor,
+            actions: actions.iter().map(|action| (*action).to_owned()).collect(),
+        }
+    }
+
+    fn rule() -> Requirement {
+        Requirement::Right(right("1", &["Read", "Write"]))
+    }
+
+    fn query(from: &str, to: &str, resource: &str, actions: &[&str]) -> FactQuery {
+        FactQuery::HasRight {
+            from: party(from),
+            to: party(to),
+            resource: resource.to_owned(),
+            actions: actions.iter().map(|action| (*action).to_owned()).collect(),
+        }
+    }
+
+    fn held(query: FactQuery) -> FactTable {
+        FactTable::from([(query, Fact::Held(true))])
+    }
+
+    #[test]
+    fn appendix_b_10_a_right_that_is_held_is_met_and_no_other_stands_in_for_it_w13() {
+        let both = &["read", "write"];
+        for (facts, met) in [
+            (held(query(COMPANY, AGENCY, "4000/1", both)), true),
+            (held(query(AGENCY, COMPANY, "4000/1", both)), false),
+            (held(query(COMPANY, OTHER_AGENCY, "4000/1", both)), false),
+            (held(query(PERSON, AGENCY, "4000/1", both)), false),
+            (held(query(COMPANY, AGENCY, "4000/2", both)), false),
+            (held(query(COMPANY, AGENCY, "4000/1", &["read"])), false),
+            (FactTable::new(), false),
+        ] {
+            let reason = unmet(&rule(), &inquiry(), &facts);
+            assert_eq!(reason.is_none(), met, "{facts:?}");
+            assert!(reason.is_none_or(|text| text.contains("4000/1")));
+        }
+        let facts = held(query(COMPANY, AGENCY, "4000/1", both));
+        assert_rests_on_facts(&rule(), &inquiry(), &facts);
+        let not_held =
+            FactTable::from([(query(COMPANY, AGENCY, "4000/1", both), Fact::Held(false))]);
+        assert!(unmet(&rule(), &inquiry(), &not_held).is_some());
+    }
+
+    #[test]
+    fn the_question_names_the_resource_and_never_no_action_w13() {
+        for (edition, actions, resource, asked) in [
+            (
+                "1",
+                &["Read", "WRITE"][..],
+                "4000/1",
+                &["read", "write"][..],
+            ),
+            ("", &["sign"], "4000", &["sign"]),
+            ("", &[], "4000", &["read"]),
+        ] {
+            let rule = Requirement::Right(right(edition, actions));
+            assert_eq!(
+                rule.needs(&inquiry()),
+                [query(COMPANY, AGENCY, resource, asked)]
+            );
+        }
+    }
+
+    #[test]
+    fn appendix_b_11_rights_are_held_by_norwegian_parties_only() {
+        let nobody = inquiry_with(|it| it.subject = None);
+        let custom = inquiry_with(|it| it.subject = Some(Party::Custom(COMPANY.to_owned())));
+        for inquiry in [
+            between(FOREIGN, AGENCY, AGENCY),
+            between(COMPANY, FOREIGN, AGENCY),
+            nobody,
+            custom,
+        ] {
+            assert!(rule().needs(&inquiry).is_empty());
+            let facts = held(query(COMPANY, AGENCY, "4000/1", &["read", "write"]));
+            assert!(unmet(&rule(), &inquiry, &facts).is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_right_decides() {
+        let needed = query(COMPANY, AGENCY, "4000/1", &["read", "write"]);
+        let met = trial(|it| it.held = vec![needed]);
+        assert_decides(&rule(), Some(&met), &trial(|_| {})).await;
+    }
+}

@@ -183,6 +183,7 @@ pub(super) fn one_of_each_kind() -> Vec<Requirement> {
 pub(super) struct Trial {
     pub(super) application: Application,
     pub(super) tokens: OfferedTokens,
+    pub(super) scopes: Vec<&'static str>,
     pub(super) held: Vec<FactQuery>,
 }
 
@@ -190,6 +191,7 @@ pub(super) struct Trial {
 pub(super) fn trial(change: impl FnOnce(&mut Trial)) -> Trial {
     let mut trial = Trial {
         application: builders::application(&["A", "B"]),
+        scopes: vec![SCOPE],
         ..Trial::default()
     };
     change(&mut trial);
@@ -198,11 +200,7 @@ pub(super) fn trial(change: impl FnOnce(&mut Trial)) -> Trial {
 
 /// A rule of this kind decides through the flow as it should: hard ones refuse everything, soft ones
 /// leave their dataset out, and neither says anything in a context it does not apply in.
-pub(super) async fn assert_decides(
-    requirement: &Requirement,
-    met: Option<&Trial>,
-    unmet: &Trial,
-) {
+pub(super) async fn assert_decides(requirement: &Requirement, met: Option<&Trial>, unmet: &Trial) {
     let rule = |on_failure, contexts: &[&str]| Rule {
         on_failure,
         contexts: contexts.iter().map(|name| (*name).to_owned()).collect(),
@@ -276,7 +274,7 @@ async fn ask(rule: &Rule, trial: &Trial, context: &str) -> Result<Accreditation,
         fakes.facts.hold(query.clone());
     }
     let exchange = Exchange::new(fakes.ports(), Fakes::settings(), Arc::new(Meter::default()));
-    let caller = caller(context);
+    let caller = caller(context, &trial.scopes);
     let ctx = call_context();
     let call = Call {
         caller: &caller,
@@ -308,7 +306,7 @@ fn catalog(rules: Vec<Rule>, source: Arc<FakeSource>) -> Catalog {
     catalog
 }
 
-fn caller(context: &str) -> Caller {
+fn caller(context: &str, scopes: &[&str]) -> Caller {
     let key = Proof::Key {
         id: "key".to_owned(),
         context_id: format!("{context}-product"),
@@ -317,7 +315,7 @@ fn caller(context: &str) -> Caller {
     let token = Proof::Token {
         org: builders::org(AGENCY),
         supplier: Some(builders::org(OTHER_AGENCY)),
-        scopes: vec![SCOPE.to_owned()],
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         token: Arc::new(Secret::new("token".to_owned())),
     };
     Caller::join(vec![key, token]).unwrap()

@@ -20,3 +20,32 @@ impl Undecided {
         )))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Requirement;
+    use super::super::testing::{assert_decides, inquiry, inquiry_with, trial, unmet_alone};
+    use super::Undecided;
+    use crate::inquiry::Origin;
+
+    fn rule() -> Requirement {
+        Requirement::Undecided(Undecided {
+            kind: "srr".to_owned(),
+            wire_type: "SrrRequirement".to_owned(),
+        })
+    }
+
+    #[test]
+    fn what_cannot_be_decided_is_refused_by_name_w06() {
+        for origin in [Origin::Grant, Origin::Direct, Origin::StoredHarvest] {
+            let inquiry = inquiry_with(|it| it.origin = origin);
+            assert!(unmet_alone(&rule(), &inquiry).unwrap().contains("srr"));
+        }
+        assert!(unmet_alone(&rule(), &inquiry()).is_some());
+    }
+
+    #[tokio::test]
+    async fn an_undecided_rule_decides_against() {
+        assert_decides(&rule(), None, &trial(|_| {})).await;
+    }
+}
