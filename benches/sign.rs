@@ -10,13 +10,21 @@ use dan_sign::{RingSigner, SignConfig};
 fn signatures(criterion: &mut Criterion) {
     let pem = SoftKey::generate(&CountingEntropy::default()).and_then(|key| key.to_pem());
     let keys = pem.map(KeySpec::new).into_iter().collect();
-    let Ok(signer) = RingSigner::new(&SignConfig { keys }, START) else { return };
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
+    let Ok(signer) = RingSigner::new(&SignConfig { keys }, START) else {
+        return;
+    };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else {
+        return;
+    };
     let payload = br#"{"SHA256PayloadDigest":"00","iss":"https://dan.example.no/v1"}"#;
     criterion.bench_function("sign/jwt", |bencher| {
-        bencher.iter(|| runtime.block_on(async {
-            signer.sign(payload, EnvelopeFormat::Jwt, START, &call_context()).await
-        }));
+        bencher.iter(|| {
+            runtime.block_on(async {
+                signer
+                    .sign(payload, EnvelopeFormat::Jwt, START, &call_context())
+                    .await
+            })
+        });
     });
 }
 

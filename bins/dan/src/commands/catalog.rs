@@ -5,7 +5,7 @@ use std::path::Path;
 
 use dan_core::dataset::Dataset;
 use dan_core::requirement::{OnFailure, Rule};
-use dan_source::catalog_folder::{CatalogFiles, Environment, Loaded, Problem, load};
+use dan_source::catalog_folder::{Environment, Loaded, Problem, check_folder, load};
 use serde_json::{Value, json};
 
 use crate::compose::{catalog_files, list_problems};
@@ -15,13 +15,10 @@ use crate::output::{Ending, Misuse, Outcome, say, say_json};
 ///
 /// # Errors
 /// None: a folder that cannot be read is a mistake like others.
-pub async fn check(folder: &Path, as_json: bool) -> Ending {
-    let (found, datasets) = match CatalogFiles::read_folder(folder) {
+pub fn check(folder: &Path, as_json: bool) -> Ending {
+    let (found, datasets) = match check_folder(folder, &Environment::invented()) {
         Err(problems) => (problems, 0),
-        Ok(files) => match load(&files, &Environment::invented()) {
-            Err(problems) => (problems, 0),
-            Ok(loaded) => (loaded.run_examples(), loaded.datasets.len()),
-        },
+        Ok(loaded) => (Vec::new(), loaded.datasets.len()),
     };
     if as_json {
         let problems: Vec<Value> = found.iter().map(describe_problem).collect();

@@ -47,7 +47,7 @@ async fn run(command: Command) -> Ending {
             SigningKeyCommand::List { config } => signing_key::list(&config),
         },
         Command::Catalog { command } => match command {
-            CatalogCommand::Check { dir, json } => catalog::check(&dir, json).await,
+            CatalogCommand::Check { dir, json } => catalog::check(&dir, json),
             CatalogCommand::Explain(args) => explain::run(&args).await,
             CatalogCommand::Show {
                 dataset,

@@ -1,0 +1,15 @@
+//! Real nodes from outside: what an operator does by `docs/operating.md`, with the real commands, and what
+//! a node owes to the world when that fails.
+//!
+//! Every test starts its own nodes on any free ports, and a sandbox as their outside world. The register
+//! may be a stub instead that plays recorded answers. Only loopback is used; what a test waits for is
+//! looked for again and again until a deadline.
+
+mod catalogue;
+mod operating;
+mod outages;
+mod place;
+mod recorded;
+mod state;
+mod stub;
+mod transport;
