@@ -29,6 +29,7 @@ use super::template::{Scope, Settings};
 use super::upstream::Upstream;
 use crate::catalog_folder::problem::{At, Place, Problems};
 use crate::catalog_folder::section::Section;
+use crate::catalog_folder::table::Tables;
 
 /// Names that no call and no table may have.
 const RESERVED: [&str; 8] = [
@@ -71,6 +72,18 @@ impl Definition {
             .map_or(CALLLESS_SOURCE, |call| &call.upstream.name)
     }
 
+    /// Scopes of the tokens its calls are asked with, with blanks between them.
+    pub(crate) fn scopes(&self) -> Option<String> {
+        let mut scopes: Vec<&str> = Vec::new();
+        let all = self.calls.iter().filter_map(|call| call.token.scope());
+        for scope in all.flat_map(|scope| scope.split(' ')) {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        (!scopes.is_empty()).then(|| scopes.join(" "))
+    }
+
     /// RFC 8785 of what turns answers into values.
     pub(crate) const fn mapping(&self) -> &Arc<str> {
         &self.mapping
@@ -94,8 +107,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) settings: Settings<'a>,
     /// By name; `None` for a source whose own file has a mistake.
     pub(crate) upstreams: &'a BTreeMap<String, Option<Arc<Upstream>>>,
-    /// Rows by name.
-    pub(crate) tables: &'a BTreeMap<String, Arc<Value>>,
+    /// By name.
+    pub(crate) tables: &'a Tables,
     /// Text of a file of the catalogue.
     pub(crate) file: &'a dyn Fn(&str) -> Option<&'a str>,
 }
@@ -179,7 +192,7 @@ pub(crate) fn read(section: &mut Section<'_>, head: &Head<'_>, around: &Surround
         calls,
         parameters: parameters.rules,
         tables: tables
-            .map(|(name, rows)| (name.clone(), Arc::clone(rows)))
+            .filter_map(|(name, table)| Some((name.clone(), Arc::clone(&table.as_ref()?.rows))))
             .collect(),
         keepings,
         removals,

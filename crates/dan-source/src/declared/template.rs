@@ -29,6 +29,11 @@ pub(crate) enum Settings<'a> {
 }
 
 impl Settings<'_> {
+    /// Whether there is no node behind them.
+    pub(crate) const fn is_invented(&self) -> bool {
+        matches!(self, Self::Invented)
+    }
+
     pub(crate) fn find(&self, name: &str) -> Result<String, Mistake> {
         match self {
             Self::Invented => Ok(format!("https://{name}.invalid")),
