@@ -243,16 +243,12 @@ impl Catalog {
     /// The offer of a dataset in a context, as requests name it (`wire-api.md` §11, 5 and 6).
     ///
     /// # Errors
-    /// 1007 for a name nobody knows; 1006 when it is not offered in this context; 1013 when a rule
-    /// of its definition cannot be understood, which closes it.
+    /// 1007 for a name nobody knows; 1006 when it is not offered in this context; 1013 when it is
+    /// closed.
     pub fn resolve(&self, context: &str, name: &str, now: Timestamp) -> Result<Arc<Offer>, Fault> {
         let listed = |offer: &&Arc<Offer>| offer.dataset.is_listed(now);
         match self.offer(context, name).filter(listed) {
-            Some(offer) if offer.dataset.unavailable.is_some() => Err(Fault::with(
-                Code::ServiceNotAvailable,
-                format!("{name} is closed: its definition holds a rule that cannot be understood"),
-            )),
-            Some(offer) => Ok(Arc::clone(offer)),
+            Some(offer) => open_offer(offer),
             None => Err(self.not_offered(context, name)),
         }
     }
@@ -276,18 +272,14 @@ impl Catalog {
     /// The public dataset with this name, compared without case (`wire-api.md` §4.9).
     ///
     /// # Errors
-    /// 1006 when there is none; 1013 when its definition cannot be understood.
+    /// 1006 when there is none; 1013 when it is closed.
     pub fn open(&self, name: &str, now: Timestamp) -> Result<Arc<Offer>, Fault> {
         let offer = self
             .open
             .get(&name.to_ascii_lowercase())
             .filter(|offer| offer.dataset.is_listed(now));
         match offer {
-            Some(offer) if offer.dataset.unavailable.is_some() => Err(Fault::with(
-                Code::ServiceNotAvailable,
-                "the dataset is closed: its definition holds a rule that cannot be understood",
-            )),
-            Some(offer) => Ok(Arc::clone(offer)),
+            Some(offer) => open_offer(offer),
             None => Err(Fault::with(
                 Code::InvalidEvidenceRequest,
                 "there is no open dataset of that name",
@@ -300,6 +292,14 @@ impl Catalog {
         self.listings
             .iter()
             .filter(move |row| row.dataset.is_listed(now) && row.dataset.unavailable.is_none())
+    }
+
+    /// Datasets that are closed, and why; for operators.
+    #[must_use]
+    pub fn closed(&self) -> Vec<(&str, &str)> {
+        let why = |row: &Listing| row.dataset.unavailable.is_some();
+        let rows = self.listings.iter().filter(|row| why(row));
+        rows.filter_map(|row| Some((row.name.as_str(), row.dataset.unavailable.as_deref()?))).collect()
     }
 
     /// Every dataset name with an offer, for doctors and metrics.
@@ -317,6 +317,18 @@ impl fmt::Debug for Catalog {
             self.contexts.len(),
             self.names.len()
         )
+    }
+}
+
+/// The offer, unless the dataset is closed: a rule of it cannot be understood, or this node is not
+/// set up for its source. Why is for the operator (`engine.md` W-06).
+fn open_offer(offer: &Arc<Offer>) -> Result<Arc<Offer>, Fault> {
+    match &offer.dataset.unavailable {
+        None => Ok(Arc::clone(offer)),
+        Some(why) => {
+            let text = format!("{} is closed on this node; its operator can see why", offer.name);
+            Err(Fault::with(Code::ServiceNotAvailable, text).because(why))
+        }
     }
 }
 

@@ -682,6 +682,26 @@ expect = "examples/a.values.json"
     }
 
     #[test]
+    fn a_source_this_node_is_not_set_up_for_closes_its_datasets() {
+        let files = [
+            ("contexts/test-product.toml", CONTEXT),
+            ("sources/reg.toml", "address = \"{setting.nope}/x\"\n"),
+            ("datasets/D.toml", GOOD),
+            ("examples/a.json", "{}"),
+            ("examples/a.values.json", "{}"),
+        ];
+        let files = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        let settings = BTreeMap::new();
+        let loaded = load(
+            &CatalogFiles::from_texts(files),
+            &Environment::new(&settings, &|_| None),
+        );
+        let loaded = loaded.unwrap();
+        let why = loaded.datasets[0].dataset.unavailable.as_deref().unwrap();
+        assert!(why.contains("reg needs the setting `nope`"), "{why}");
+    }
+
+    #[test]
     fn all_mistakes_of_all_files_come_in_one_run_by_file_and_line() {
         let dataset = GOOD
             .replace("about", "abuot")
@@ -690,7 +710,7 @@ expect = "examples/a.values.json"
             ("datasets/D.toml", &dataset),
             ("datasets/E.toml", "[dataset]\n"),
             ("contexts/test-product.toml", "owner = 5\n"),
-            ("sources/reg.toml", "address = \"{setting.nope}\"\n"),
+            ("sources/reg.toml", "address = \"nowhere\"\n"),
         ]);
         let places: Vec<&str> = found
             .iter()

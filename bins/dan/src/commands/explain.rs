@@ -77,7 +77,7 @@ fn loaded(folder: Option<&Path>, config: Option<&Config>) -> Result<Loaded, Misu
 }
 
 fn build(loaded: &Loaded, fetch: &Arc<dyn Fetch>, clock: &Arc<dyn Clock>) -> Catalog {
-    let ports = SourcePorts { fetch: Arc::clone(fetch), clock: Arc::clone(clock) };
+    let ports = SourcePorts { fetch: Arc::clone(fetch), clock: Arc::clone(clock), tokens: None };
     Catalog::build(loaded.service_contexts(), loaded.supplies(&ports), loaded.version.clone()).0
 }
 

@@ -48,6 +48,8 @@ keys! {
     "registry.url" "https://data.brreg.no/enhetsregisteret/api" "The entity register that parties are looked up in.";
     "token_client.token_endpoint" "required with token_client" "Address of Maskinporten's token endpoint. With a token client the node gets tokens of its own, for Altinn and for sources that ask for one.";
     "token_client.client_id" "required with token_client" "Its client identifier.";
+    "token_client.audience" "the endpoint up to its last slash" "Issuer that the assertion is made out to.";
+    "token_client.key_id" "the key's thumbprint" "Identifier under which the key is registered.";
     "token_client.key" "required with token_client" "Its RSA key in PEM, as a secret.";
     "altinn.url" "required with altinn" "Address of the Altinn 3 platform. Without `[altinn]`, rules about roles and rights answer 503: nobody can be asked.";
     "altinn.subscription_key" "none" "Subscription key of the platform, as a secret.";

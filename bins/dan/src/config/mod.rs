@@ -239,6 +239,10 @@ pub struct TokenClient {
     pub token_endpoint: String,
     /// Client.
     pub client_id: String,
+    /// Audience of our assertions; absent means the endpoint up to its last slash.
+    pub audience: Option<String>,
+    /// Identifier the key is registered under; absent means its thumbprint.
+    pub key_id: Option<String>,
     /// PEM key.
     pub key: SecretRef,
 }

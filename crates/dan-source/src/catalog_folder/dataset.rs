@@ -68,6 +68,7 @@ pub(crate) fn read(
     }
     let mapping = Arc::clone(read.definition.mapping());
     let source_scopes = read.definition.scopes();
+    let unavailable = read.definition.unset();
     Some(Declared {
         definition: Arc::new(read.definition),
         dataset: Dataset {
@@ -79,7 +80,7 @@ pub(crate) fn read(
             values: read.values,
             parameters: read.parameters,
             rules,
-            unavailable: None,
+            unavailable,
             public: top.public,
             asynchronous: false,
             valid_days_max: top.valid_days,

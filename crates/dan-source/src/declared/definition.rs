@@ -64,6 +64,20 @@ impl Definition {
         &self.name
     }
 
+    /// Why this node cannot get it: a source of it needs a setting that is missing.
+    pub(crate) fn unset(&self) -> Option<String> {
+        let upstream = self
+            .calls
+            .iter()
+            .map(|call| &call.upstream)
+            .find(|it| it.unset.is_some())?;
+        let setting = upstream.unset.as_deref().unwrap_or_default();
+        Some(format!(
+            "the source {} needs the setting `{setting}`; add it under [settings]",
+            upstream.name
+        ))
+    }
+
     /// Identifier of the source that serves it: the one its first call names.
     #[must_use]
     pub fn source_name(&self) -> &str {
