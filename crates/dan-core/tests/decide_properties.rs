@@ -226,23 +226,28 @@ fn twin(chance: &mut Chance, rule: &Rule, question: &Question) -> Rule {
     match chance.below(4) {
         0 => twin.on_failure = chance.pick(&[OnFailure::Deny, OnFailure::Skip]),
         1 => twin.at_harvest = !twin.at_harvest,
-        _ => match &mut twin.requirement {
-            // The same list with whoever asks, or is asked about, on it instead.
-            Requirement::AllowList(list) => {
-                for (role, listed) in &mut list.allowed {
-                    *listed = question.party(*role);
-                }
-            }
-            other => {
-                let kind = other.kind().to_owned();
-                while {
-                    *other = requirement(chance);
-                    other.kind() != kind
-                } {}
-            }
-        },
+        _ => twin.requirement = like(chance, &rule.requirement, question),
     }
     twin
+}
+
+/// Another requirement of the same kind; the same list with whoever asks, or is asked about, on it.
+fn like(chance: &mut Chance, other: &Requirement, question: &Question) -> Requirement {
+    if let Requirement::AllowList(list) = other {
+        let turned = list
+            .allowed
+            .iter()
+            .map(|(role, _)| (*role, question.party(*role)));
+        return Requirement::AllowList(AllowList {
+            allowed: turned.collect(),
+        });
+    }
+    loop {
+        let drawn = requirement(chance);
+        if drawn.kind() == other.kind() {
+            return drawn;
+        }
+    }
 }
 
 fn requirement(chance: &mut Chance) -> Requirement {

@@ -190,6 +190,7 @@ struct Node {
     rows: u64,
     intents: BTreeSet<String>,
     delivered: u64,
+    tally: Tally,
 }
 
 /// How often what happened, over all nodes: a run without it says nothing.
@@ -294,7 +295,7 @@ fn everything(grant: &Accreditation) -> String {
 }
 
 impl Node {
-    fn new() -> Self {
+    fn new(tally: Tally) -> Self {
         let source = Arc::new(Parrot::default());
         let fakes = Fakes::new(|_| catalog(Arc::clone(&source)));
         let exchange = Exchange::new(fakes.ports(), Fakes::settings(), Arc::new(Meter::default()));
@@ -313,6 +314,7 @@ impl Node {
             rows: 0,
             intents: BTreeSet::new(),
             delivered: 0,
+            tally,
         }
     }
 
@@ -366,7 +368,7 @@ impl Node {
         fault.code
     }
 
-    async fn create(&mut self, chance: &mut Chance, consumer: usize, tally: &mut Tally) {
+    async fn create(&mut self, chance: &mut Chance, consumer: usize) {
         let (_, context, canary) = CONSUMERS[consumer];
         let mark = format!("{canary}/{}.", self.requests);
         // Two bodies for each key: the same again, or another under a key that was used.
@@ -391,7 +393,7 @@ impl Node {
         let now = self.now();
         let known = key.and_then(|key| self.remembered.get(&(consumer, key)));
         if let Some(known) = known.filter(|known| known.expires > now) {
-            tally.repeated += 1;
+            self.tally.repeated += 1;
             let there = self
                 .held
                 .iter()
@@ -426,7 +428,7 @@ impl Node {
             };
             self.remembered.insert((consumer, key), remembered);
         }
-        tally.granted += 1;
+        self.tally.granted += 1;
         self.held.push(Held {
             consumer,
             id,
@@ -438,21 +440,15 @@ impl Node {
     }
 
     /// Harvests, and compares what comes with the model.
-    async fn harvest(
-        &mut self,
-        chance: &mut Chance,
-        consumer: usize,
-        at: usize,
-        tally: &mut Tally,
-    ) {
+    async fn harvest(&mut self, chance: &mut Chance, consumer: usize, at: usize) {
         let dataset = self.dataset_of(chance, at);
         let (ctx, form) = (self.next_ctx(), any_form(chance));
         let harvested = self.ask(consumer, at, &dataset, (&ctx, form)).await;
-        self.settle(consumer, at, &dataset, harvested, tally);
+        self.settle(consumer, at, &dataset, harvested);
     }
 
     /// Two consumers harvest at the same time.
-    async fn harvest_both(&mut self, chance: &mut Chance, ours: [usize; 2], tally: &mut Tally) {
+    async fn harvest_both(&mut self, chance: &mut Chance, ours: [usize; 2]) {
         let [Some(one), Some(other)] = ours.map(|consumer| self.own(chance, consumer)) else {
             return;
         };
@@ -462,8 +458,8 @@ impl Node {
             self.ask(ours[0], one, &first, (&ctx, Form::Plain)),
             self.ask(ours[1], other, &second, (&other_ctx, Form::Jose)),
         );
-        self.settle(ours[0], one, &first, got, tally);
-        self.settle(ours[1], other, &second, other_got, tally);
+        self.settle(ours[0], one, &first, got);
+        self.settle(ours[1], other, &second, other_got);
     }
 
     fn dataset_of(&self, chance: &mut Chance, at: usize) -> String {
@@ -512,7 +508,6 @@ impl Node {
         at: usize,
         dataset: &str,
         harvested: Result<Envelope, Fault>,
-        tally: &mut Tally,
     ) {
         let held = &self.held[at];
         let offered = held
@@ -520,10 +515,10 @@ impl Node {
             .iter()
             .any(|name| name.eq_ignore_ascii_case(dataset));
         let expected = if held.consumer != consumer || held.gone {
-            tally.foreign += u64::from(held.consumer != consumer);
+            self.tally.foreign += u64::from(held.consumer != consumer);
             Some(Code::NonExistentAccreditation)
         } else if self.now() > held.valid_to {
-            tally.expired += 1;
+            self.tally.expired += 1;
             Some(Code::ExpiredAccreditation)
         } else if !offered {
             Some(Code::InvalidEvidenceRequest)
@@ -535,7 +530,7 @@ impl Node {
         match harvested {
             Ok(envelope) => {
                 self.released += 1;
-                tally.released += 1;
+                self.tally.released += 1;
                 assert_eq!(expected, None, "{held:?}");
                 let body = String::from_utf8(envelope.body.to_vec()).unwrap();
                 assert!(body.contains(&held.mark), "{body}");
@@ -583,7 +578,7 @@ impl Node {
         assert_eq!(found, expected);
     }
 
-    async fn status(&self, consumer: usize, at: usize, tally: &mut Tally) {
+    async fn status(&mut self, consumer: usize, at: usize) {
         let held = &self.held[at];
         let status = self
             .exchange
@@ -605,14 +600,14 @@ impl Node {
             }
             Err(fault) => {
                 assert!(held.consumer != consumer || held.gone);
-                tally.foreign += u64::from(held.consumer != consumer);
+                self.tally.foreign += u64::from(held.consumer != consumer);
                 let code = Self::code(consumer, &fault);
                 assert_eq!(code, Code::NonExistentAccreditation);
             }
         }
     }
 
-    async fn delete(&mut self, consumer: usize, at: usize, tally: &mut Tally) {
+    async fn delete(&mut self, consumer: usize, at: usize) {
         let ctx = self.next_ctx();
         let call = Call {
             caller: &self.callers[consumer],
@@ -621,7 +616,7 @@ impl Node {
         let held = &mut self.held[at];
         let deleted = self.exchange.withdraw(call, &held.id).await;
         let may = held.consumer == consumer && !held.gone;
-        tally.foreign += u64::from(held.consumer != consumer);
+        self.tally.foreign += u64::from(held.consumer != consumer);
         match deleted {
             Ok(()) => {
                 assert!(may);
@@ -634,7 +629,7 @@ impl Node {
         }
     }
 
-    async fn sweep(&mut self, tally: &mut Tally) {
+    async fn sweep(&mut self) {
         let days = i64::from(Fakes::settings().retention_days);
         let before = self.now().plus_ms(-days * DAY_MS);
         let mut expected = 0;
@@ -645,7 +640,7 @@ impl Node {
             }
         }
         assert_eq!(self.exchange.sweep().await.unwrap(), expected);
-        tally.purged += u64::from(expected);
+        self.tally.purged += u64::from(expected);
     }
 
     async fn usage(&self, consumer: usize) {
@@ -710,7 +705,7 @@ impl Node {
                     self.delivered += 1;
                 }
                 Phase::Failed { .. } => {}
-                Phase::Done => panic!("{record:?}"),
+                Phase::Done => assert_ne!(record.phase, Phase::Done, "{record:?}"),
             }
         }
         let owner = record.owner.unwrap().to_string();
@@ -720,7 +715,7 @@ impl Node {
         Self::assert_own(consumer.unwrap(), &format!("{record:?}"));
     }
 
-    async fn step(&mut self, chance: &mut Chance, tally: &mut Tally) {
+    async fn step(&mut self, chance: &mut Chance) {
         let consumer = chance.below(CONSUMERS.len());
         let other = (consumer + 1 + chance.below(CONSUMERS.len() - 1)) % CONSUMERS.len();
         let failing = chance.percent(5);
@@ -728,22 +723,22 @@ impl Node {
         let (own, any) = (self.own(chance, consumer), self.any_held(chance));
         match (chance.below(20), own, any) {
             (0..=5, Some(at), _) | (6..=7, _, Some(at)) => {
-                self.harvest(chance, consumer, at, tally).await;
+                self.harvest(chance, consumer, at).await;
             }
-            (8, _, _) => self.harvest_both(chance, [consumer, other], tally).await,
+            (8, _, _) => self.harvest_both(chance, [consumer, other]).await,
             (9, _, _) => self.list(chance, consumer).await,
-            (10, Some(at), _) | (11, _, Some(at)) => self.status(consumer, at, tally).await,
-            (12, Some(at), _) | (13, _, Some(at)) => self.delete(consumer, at, tally).await,
+            (10, Some(at), _) | (11, _, Some(at)) => self.status(consumer, at).await,
+            (12, Some(at), _) | (13, _, Some(at)) => self.delete(consumer, at).await,
             (14, _, _) => {
                 let hours = chance.pick(&[1, 23, 25, 240, 1000]);
                 self.fakes.clock.advance_ms(hours * 3_600_000);
             }
             (15, _, _) => match chance.below(3) {
-                0 => self.sweep(tally).await,
+                0 => self.sweep().await,
                 1 => self.usage(consumer).await,
                 _ => self.store_is_down(chance, consumer).await,
             },
-            _ => self.create(chance, consumer, tally).await,
+            _ => self.create(chance, consumer).await,
         }
         self.look_at_records().await;
     }
@@ -790,10 +785,11 @@ fn nobody_learns_anything_of_anybody_else() {
     let mut tally = Tally::default();
     for case in 0..steps.div_ceil(STEPS_PER_NODE) {
         let mut chance = Chance::of_case(seed, case);
-        let mut node = Node::new();
+        let mut node = Node::new(tally);
         for _ in 0..STEPS_PER_NODE {
-            runtime.block_on(node.step(&mut chance, &mut tally));
+            runtime.block_on(node.step(&mut chance));
         }
+        tally = node.tally;
     }
     let Tally {
         granted,
