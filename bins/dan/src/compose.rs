@@ -265,23 +265,30 @@ pub fn authorities(
     fetch: &Arc<dyn Fetch>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Authorities, Misuse> {
-    let register =
-        EntityRegister::new(&config.registry.url, Arc::clone(fetch), Arc::clone(clock));
+    let register = EntityRegister::new(&config.registry.url, Arc::clone(fetch), Arc::clone(clock));
     let Some(altinn) = &config.altinn else {
-        return Ok(Authorities { register, delegations: None });
+        return Ok(Authorities {
+            register,
+            delegations: None,
+        });
     };
     let issuer = token_client(config, fetch, clock)?.ok_or_else(|| {
         Misuse("altinn: needs [token_client], to get tokens from Maskinporten".to_owned())
     })?;
     let key = altinn.subscription_key.as_ref();
-    let key = key.map(|key| config.secret("altinn.subscription_key", key)).transpose()?;
+    let key = key
+        .map(|key| config.secret("altinn.subscription_key", key))
+        .transpose()?;
     let settings = AltinnConfig {
         url: altinn.url.clone(),
         subscription_key: key.map(Arc::new),
         scope: altinn.scope.clone(),
     };
     let delegations = Delegations::new(settings, issuer, Arc::clone(fetch), Arc::clone(clock));
-    Ok(Authorities { register, delegations: Some(delegations) })
+    Ok(Authorities {
+        register,
+        delegations: Some(delegations),
+    })
 }
 
 /// Our own Maskinporten client, where one is configured.
@@ -290,7 +297,9 @@ fn token_client(
     fetch: &Arc<dyn Fetch>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<Arc<dyn TokenIssuer>>, Misuse> {
-    let Some(client) = &config.token_client else { return Ok(None) };
+    let Some(client) = &config.token_client else {
+        return Ok(None);
+    };
     let settings = MaskinportenConfig {
         token_endpoint: client.token_endpoint.clone(),
         audience: client.audience.clone(),

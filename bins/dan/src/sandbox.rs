@@ -15,7 +15,9 @@ use tempfile::TempDir;
 
 use crate::args::EdgeArgs;
 use crate::commands::signing_key::write_secret;
-use crate::config::{Altinn, Config, Issuer, Plugin, RealmName, SecretRef, SigningKey, TokenClient};
+use crate::config::{
+    Altinn, Config, Issuer, Plugin, RealmName, SecretRef, SigningKey, TokenClient,
+};
 use crate::lifecycle;
 use crate::output::{Ending, Misuse, Outcome, complain, say};
 use crate::sandbox_demo::{Demo, demonstrate};
@@ -197,8 +199,9 @@ fn config(args: &EdgeArgs, outside: &Sandbox, folder: &Path) -> Result<Config, M
     config.altinn = Some(Altinn {
         url: outside.altinn_url(),
         subscription_key: None,
-        scope: "altinn:authorization/authorize altinn:accessmanagement/authorizedparties.resourceowner"
-            .to_owned(),
+        scope:
+            "altinn:authorization/authorize altinn:accessmanagement/authorizedparties.resourceowner"
+                .to_owned(),
     });
     config.store.subject_key = Some(keep(folder, "subject.key", new_subject_key)?);
     let pem = keep(folder, "signing.pem", || {
@@ -245,7 +248,9 @@ fn new_token_key() -> Result<Secret, Misuse> {
     let key = KeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
     let der: Pkcs8V1Der<'_> = key.as_der().map_err(failed)?;
     let text = STANDARD.encode(der.as_ref());
-    Ok(Secret::new(format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")))
+    Ok(Secret::new(format!(
+        "-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n"
+    )))
 }
 
 /// One API key for each context, bound to no organisation.

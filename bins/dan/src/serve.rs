@@ -76,7 +76,9 @@ impl Running {
         background.spawn(keeper.run(request_id, async move { stopping.begun().await }));
 
         let stopping = shutdown.clone();
-        background.spawn(sweep(Arc::clone(&exchange), async move { stopping.begun().await }));
+        background.spawn(sweep(Arc::clone(&exchange), async move {
+            stopping.begun().await;
+        }));
 
         let mut listeners = JoinSet::new();
         let stopping = shutdown.clone();

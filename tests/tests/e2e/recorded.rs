@@ -98,7 +98,11 @@ fn with_a_trustee(roles: &Value) -> Value {
 
 /// A recorded page of a search by name, as a page of the units below one.
 fn page(recording: &Value, base: &str) -> Option<Value> {
-    let mut page = replaced(recording, "https://data.brreg.no/enhetsregisteret/api", base);
+    let mut page = replaced(
+        recording,
+        "https://data.brreg.no/enhetsregisteret/api",
+        base,
+    );
     let asked = format!("underenheter?overordnetEnhet={LIVING}&");
     page = replaced(&page, "enheter?navn=Sesam&", &asked);
     let units = page["_embedded"].as_object_mut()?.remove("enheter")?;

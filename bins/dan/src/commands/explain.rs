@@ -35,7 +35,8 @@ pub async fn run(args: &ExplainArgs) -> Ending {
     let config = args.config.as_deref().map(config::read).transpose()?;
     let body = std::fs::read(&args.request)
         .map_err(|error| Misuse(format!("cannot read {}: {error}", args.request.display())))?;
-    let mut application = dan_http::read_application(&body).map_err(before_rules)?;
+    let mut application =
+        dan_http::read_application(&body).map_err(|fault| before_rules(&fault))?;
     if args.subject.is_some() {
         application.subject.clone_from(&args.subject);
     }
@@ -44,14 +45,18 @@ pub async fn run(args: &ExplainArgs) -> Ending {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let catalog = build(&loaded, &fetch, &clock);
     let caller = caller(args, &application, &catalog)?;
-    let tokens = OfferedTokens { on_behalf_of_owner: args.own_token, ..OfferedTokens::default() };
+    let tokens = OfferedTokens {
+        on_behalf_of_owner: args.own_token,
+        ..OfferedTokens::default()
+    };
     let reading = Reading {
         catalog: &catalog,
         now: clock.now(),
         realm: Realm::Sandbox,
         validity: ValidityDays::default(),
     };
-    let inquiry = Inquiry::new(application, &caller, tokens, Origin::Grant, reading).map_err(before_rules)?;
+    let inquiry = Inquiry::new(application, &caller, tokens, Origin::Grant, reading)
+        .map_err(|fault| before_rules(&fault))?;
     let facts = match &config {
         Some(config) => ask(config, &inquiry, &fetch, &clock).await?,
         None => FactTable::new(),
@@ -59,15 +64,21 @@ pub async fn run(args: &ExplainArgs) -> Ending {
     let explanation = explain(&inquiry, &facts);
     let granted = explanation.rules.is_empty() || explanation.is_granted();
     if args.json {
-        say_json(&json!({"granted": granted, "rules": explanation.rules.iter().map(row).collect::<Vec<_>>()}));
+        say_json(
+            &json!({"granted": granted, "rules": explanation.rules.iter().map(row).collect::<Vec<_>>()}),
+        );
     } else {
         say(page(&explanation, granted));
     }
     Ok(if granted { Outcome::Yes } else { Outcome::No })
 }
 
-fn before_rules(fault: Fault) -> Misuse {
-    Misuse(format!("refused before any rule, with {}: {}", fault.code.number(), fault.description()))
+fn before_rules(fault: &Fault) -> Misuse {
+    Misuse(format!(
+        "refused before any rule, with {}: {}",
+        fault.code.number(),
+        fault.description()
+    ))
 }
 
 fn loaded(folder: Option<&Path>, config: Option<&Config>) -> Result<Loaded, Misuse> {
@@ -77,34 +88,77 @@ fn loaded(folder: Option<&Path>, config: Option<&Config>) -> Result<Loaded, Misu
 }
 
 fn build(loaded: &Loaded, fetch: &Arc<dyn Fetch>, clock: &Arc<dyn Clock>) -> Catalog {
-    let ports = SourcePorts { fetch: Arc::clone(fetch), clock: Arc::clone(clock), tokens: None };
-    Catalog::build(loaded.service_contexts(), loaded.supplies(&ports), loaded.version.clone()).0
+    let ports = SourcePorts {
+        fetch: Arc::clone(fetch),
+        clock: Arc::clone(clock),
+        tokens: None,
+    };
+    Catalog::build(
+        loaded.service_contexts(),
+        loaded.supplies(&ports),
+        loaded.version.clone(),
+    )
+    .0
 }
 
 /// A caller as the arguments describe it.
-fn caller(args: &ExplainArgs, application: &Application, catalog: &Catalog) -> Result<Caller, Misuse> {
-    let context = catalog.contexts().iter().find(|context| match &args.context {
-        Some(wanted) => {
-            context.name.eq_ignore_ascii_case(wanted) || context.id.eq_ignore_ascii_case(wanted)
-        }
-        None => application.datasets.iter().all(|asked| catalog.offer(&context.name, &asked.name).is_some()),
-    });
+fn caller(
+    args: &ExplainArgs,
+    application: &Application,
+    catalog: &Catalog,
+) -> Result<Caller, Misuse> {
+    let context = catalog
+        .contexts()
+        .iter()
+        .find(|context| match &args.context {
+            Some(wanted) => {
+                context.name.eq_ignore_ascii_case(wanted) || context.id.eq_ignore_ascii_case(wanted)
+            }
+            None => application
+                .datasets
+                .iter()
+                .all(|asked| catalog.offer(&context.name, &asked.name).is_some()),
+        });
     let context = context.ok_or_else(|| {
-        let known: Vec<&str> = catalog.contexts().iter().map(|context| context.name.as_str()).collect();
-        Misuse(format!("no such context offers this; give --context, one of {}", known.join(", ")))
+        let known: Vec<&str> = catalog
+            .contexts()
+            .iter()
+            .map(|context| context.name.as_str())
+            .collect();
+        Misuse(format!(
+            "no such context offers this; give --context, one of {}",
+            known.join(", ")
+        ))
     })?;
-    let owner = args.owner.as_deref().or(application.requestor.as_deref()).unwrap_or_default();
+    let owner = args
+        .owner
+        .as_deref()
+        .or(application.requestor.as_deref())
+        .unwrap_or_default();
     let owner = OrgNumber::parse(owner)
         .ok_or_else(|| Misuse("give the caller's organisation number with --as".to_owned()))?;
-    let mut scopes: Vec<String> =
-        args.scopes.split([' ', ',']).filter(|scope| !scope.is_empty()).map(str::to_owned).collect();
+    let mut scopes: Vec<String> = args
+        .scopes
+        .split([' ', ','])
+        .filter(|scope| !scope.is_empty())
+        .map(str::to_owned)
+        .collect();
     // So that the entry rule does not hide what the rules say.
     scopes.push("altinn:dataaltinnno".to_owned());
     let proofs = vec![
-        Proof::Key { id: String::new(), context_id: context.id.clone(), org: None },
-        Proof::Token { org: owner, supplier: None, scopes, token: Arc::new(Secret::new(String::new())) },
+        Proof::Key {
+            id: String::new(),
+            context_id: context.id.clone(),
+            org: None,
+        },
+        Proof::Token {
+            org: owner,
+            supplier: None,
+            scopes,
+            token: Arc::new(Secret::new(String::new())),
+        },
     ];
-    Caller::join(proofs).map_err(before_rules)
+    Caller::join(proofs).map_err(|fault| before_rules(&fault))
 }
 
 /// Asks the configured registers what the rules need to know.
@@ -117,13 +171,26 @@ async fn ask(
     let facts = authorities(config, fetch, clock)?;
     let now = Instant::now();
     let deadline = now.checked_add(FACTS_TIME_MAX).unwrap_or(now);
-    let ctx = CallContext { request_id: "dan-explain".into(), deadline };
-    let rules = inquiry.asked.iter().flat_map(|asked| asked.offer.rules.iter());
-    let queries: Vec<FactQuery> = rules.flat_map(|rule| rule.requirement.needs(inquiry)).collect();
+    let ctx = CallContext {
+        request_id: "dan-explain".into(),
+        deadline,
+    };
+    let rules = inquiry
+        .asked
+        .iter()
+        .flat_map(|asked| asked.offer.rules.iter());
+    let queries: Vec<FactQuery> = rules
+        .flat_map(|rule| rule.requirement.needs(inquiry))
+        .collect();
     let mut table = FactTable::new();
     for query in queries {
         let answer = facts.find(&query, &ctx).await;
-        let answer = answer.map_err(|error| Misuse(format!("{} cannot be asked: {}", error.authority, error.cause)))?;
+        let answer = answer.map_err(|error| {
+            Misuse(format!(
+                "{} cannot be asked: {}",
+                error.authority, error.cause
+            ))
+        })?;
         table.insert(query, answer);
     }
     Ok(table)
@@ -158,6 +225,10 @@ fn page(explanation: &Explanation, granted: bool) -> String {
         lines.push(format!("  {} ({}): {outcome}", rule.rule, rule.origin));
         lines.extend(rule.facts.iter().map(|fact| format!("      {fact}")));
     }
-    lines.push(if granted { "granted".to_owned() } else { "refused".to_owned() });
+    lines.push(if granted {
+        "granted".to_owned()
+    } else {
+        "refused".to_owned()
+    });
     lines.join("\n")
 }
