@@ -118,3 +118,177 @@ impl Brought {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use dan_core::ports::{Fetch, FetchError, FetchReply, FetchRequest, PortFuture};
+    use dan_core::testkit::builders::{AGENCY, org};
+    use dan_core::testkit::fakes::{StillClock, call_context};
+
+    use super::*;
+    use crate::authorities::tokens::{AccessToken, TokenIssuer};
+
+    struct Nowhere;
+
+    impl Fetch for Nowhere {
+        fn fetch<'a>(
+            &'a self,
+            _request: FetchRequest,
+            _ctx: &'a CallContext,
+        ) -> PortFuture<'a, Result<FetchReply, FetchError>> {
+            Box::pin(std::future::ready(Err(FetchError::Timeout)))
+        }
+    }
+
+    /// Notes what it is asked for.
+    #[derive(Default)]
+    struct Issuer {
+        wishes: Mutex<Vec<TokenWish>>,
+        down: bool,
+    }
+
+    impl TokenIssuer for Issuer {
+        fn token<'a>(
+            &'a self,
+            wish: &'a TokenWish,
+            _ctx: &'a CallContext,
+        ) -> PortFuture<'a, Result<AccessToken, FactError>> {
+            self.wishes.lock().expect("no panic").push(wish.clone());
+            let answer = if self.down {
+                Err(FactError {
+                    authority: "Maskinporten".to_owned(),
+                    cause: "HTTP status 500".to_owned(),
+                })
+            } else {
+                Ok(secret("ours"))
+            };
+            Box::pin(std::future::ready(answer))
+        }
+    }
+
+    fn secret(text: &str) -> Arc<Secret> {
+        Arc::new(Secret::new(text.to_owned()))
+    }
+
+    fn caller() -> CallToken {
+        CallToken::Caller {
+            scope: "a:b".to_owned(),
+        }
+    }
+
+    fn brought(reused: &str, forwarded: &str, on_behalf: bool) -> Brought {
+        let some = |text: &str| (!text.is_empty()).then(|| secret(text));
+        Brought {
+            reused: some(reused),
+            forwarded: some(forwarded),
+            on_behalf_of: on_behalf.then(|| org(AGENCY)),
+        }
+    }
+
+    async fn sent(
+        token: &CallToken,
+        brought: &Brought,
+        issuer: Option<&Arc<Issuer>>,
+    ) -> Result<Option<String>, SourceError> {
+        let ports = SourcePorts {
+            fetch: Arc::new(Nowhere),
+            clock: Arc::new(StillClock::default()),
+            tokens: issuer.map(|issuer| Arc::clone(issuer) as _),
+        };
+        let sent = token
+            .authorization(("freg", "person"), brought, &ports, &call_context())
+            .await?;
+        Ok(sent.map(|secret| secret.expose().to_owned()))
+    }
+
+    /// `wire-api.md` §2.5, in the order of the code.
+    #[tokio::test]
+    async fn the_callers_own_token_goes_before_the_forwarded_one_and_that_before_ours() {
+        for (brought, expected, asked) in [
+            (brought("reused", "forwarded", true), "Bearer reused", 0),
+            (brought("", "forwarded", true), "Bearer forwarded", 0),
+            (brought("", "", true), "Bearer ours", 1),
+        ] {
+            let issuer = Arc::new(Issuer::default());
+            let sent = sent(&caller(), &brought, Some(&issuer)).await;
+            assert_eq!(sent.expect("a token").as_deref(), Some(expected));
+            let wishes = issuer.wishes.lock().expect("no panic");
+            assert_eq!(wishes.len(), asked);
+            assert!(wishes.iter().all(|wish| wish.consumer == Some(org(AGENCY))));
+            assert!(wishes.iter().all(|wish| wish.scope == "a:b"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_wants_the_callers_token_is_not_made_in_our_name() {
+        let issuer = Arc::new(Issuer::default());
+        let refused = sent(&caller(), &Brought::default(), Some(&issuer)).await;
+        let refused = refused.expect_err("none is offered");
+        assert_eq!(refused.failure, SourceFailure::Refused);
+        let text = refused.text.expect("what to do");
+        assert!(text.contains("tokenOnBehalfOfOwner=true"), "{text}");
+        assert!(issuer.wishes.lock().expect("no panic").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_token_that_could_end_the_header_is_refused_and_not_shown() {
+        for text in [
+            "canary\r\nx: y",
+            "can ary",
+            "Bearer canary",
+            "canaræ",
+            &"x".repeat(20_000),
+        ] {
+            for brought in [brought(text, "", false), brought("", text, false)] {
+                let refused = sent(&caller(), &brought, None).await.expect_err("refused");
+                assert_eq!(refused.failure, SourceFailure::Refused);
+                assert!(!format!("{refused:?}").contains("canar"), "{refused:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_of_ours_is_in_our_own_name_whatever_is_offered() {
+        let own = CallToken::Own {
+            scope: "c:d".to_owned(),
+        };
+        let issuer = Arc::new(Issuer::default());
+        let sent = sent(&own, &brought("reused", "forwarded", true), Some(&issuer)).await;
+        assert_eq!(sent.expect("a token").as_deref(), Some("Bearer ours"));
+        let wishes = issuer.wishes.lock().expect("no panic");
+        assert_eq!(*wishes, [TokenWish::own("c:d".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn without_a_token_of_ours_the_source_is_out_of_reach_w22() {
+        let down = Arc::new(Issuer {
+            down: true,
+            ..Issuer::default()
+        });
+        let own = CallToken::Own {
+            scope: "c:d".to_owned(),
+        };
+        for (issuer, authority) in [(Some(&down), "Maskinporten"), (None, "this node")] {
+            for token in [&own, &caller()] {
+                let error = sent(token, &brought("", "", true), issuer).await;
+                let error = error.expect_err("no token");
+                assert_eq!(error.failure, SourceFailure::Unreachable);
+                assert_eq!(error.detail, DETAIL_NOT_ASKED, "the source is not to blame");
+                assert!(error.text.expect("who").contains(authority));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_without_a_token_is_made_without_one() {
+        let sent = sent(
+            &CallToken::None,
+            &brought("reused", "forwarded", true),
+            None,
+        )
+        .await;
+        assert_eq!(sent.expect("fine"), None);
+    }
+}
