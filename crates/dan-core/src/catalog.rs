@@ -123,7 +123,7 @@ impl Catalog {
                     ));
                     continue;
                 }
-                catalog.add(&Arc::new(dataset), &supply.source, &mut aliases);
+                problems.extend(catalog.add(&Arc::new(dataset), &supply.source, &mut aliases));
             }
         }
         catalog.listings.append(&mut aliases);
@@ -135,7 +135,8 @@ impl Catalog {
         dataset: &Arc<Dataset>,
         source: &Arc<dyn Source>,
         aliases: &mut Vec<Listing>,
-    ) {
+    ) -> Vec<String> {
+        let mut problems = Vec::new();
         let known: Vec<Arc<ServiceContext>> = self
             .contexts
             .iter()
@@ -166,6 +167,14 @@ impl Catalog {
             else {
                 continue;
             };
+            if self.offer(&context.name, &alias.name).is_some() {
+                let taken = format!(
+                    "{}: {} is taken in {}",
+                    dataset.name, alias.name, alias.context
+                );
+                problems.push(taken);
+                continue;
+            }
             self.offer_in(dataset, alias.name.clone(), &context, source);
             let rules = listed_rules(dataset, std::slice::from_ref(&context));
             aliases.push(Listing {
@@ -188,6 +197,7 @@ impl Catalog {
         }
         // A name is known even where it belongs to no context, so that 1006 and 1007 stay apart.
         self.names.entry(dataset.name.clone()).or_default();
+        problems
     }
 
     fn offer_in(
@@ -299,7 +309,8 @@ impl Catalog {
     pub fn closed(&self) -> Vec<(&str, &str)> {
         let why = |row: &Listing| row.dataset.unavailable.is_some();
         let rows = self.listings.iter().filter(|row| why(row));
-        rows.filter_map(|row| Some((row.name.as_str(), row.dataset.unavailable.as_deref()?))).collect()
+        rows.filter_map(|row| Some((row.name.as_str(), row.dataset.unavailable.as_deref()?)))
+            .collect()
     }
 
     /// Every dataset name with an offer, for doctors and metrics.
@@ -326,7 +337,10 @@ fn open_offer(offer: &Arc<Offer>) -> Result<Arc<Offer>, Fault> {
     match &offer.dataset.unavailable {
         None => Ok(Arc::clone(offer)),
         Some(why) => {
-            let text = format!("{} is closed on this node; its operator can see why", offer.name);
+            let text = format!(
+                "{} is closed on this node; its operator can see why",
+                offer.name
+            );
             Err(Fault::with(Code::ServiceNotAvailable, text).because(why))
         }
     }
@@ -376,11 +390,11 @@ fn listed_rules(dataset: &Dataset, contexts: &[Arc<ServiceContext>]) -> Vec<Arc<
     own.chain(added).map(Arc::new).collect()
 }
 
-/// Whether two rules demand the same in the same way. Compared once, when the picture is built.
+/// Whether two rules demand the same in the same way.
 fn same(left: &Rule, right: &Rule) -> bool {
     left.on_failure == right.on_failure
         && left.at_harvest == right.at_harvest
-        && format!("{:?}", left.requirement) == format!("{:?}", right.requirement)
+        && left.requirement == right.requirement
 }
 
 /// The current picture, swapped as a whole. Readers never wait.

@@ -6,7 +6,7 @@ use crate::party::Party;
 
 /// For each role that is mentioned, the party is one of those listed for it. Whole identifiers
 /// are compared, never masked ones (`engine.md` W-11).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowList {
     /// Role and party, as many as needed.
     pub allowed: Vec<(Role, Party)>,

@@ -5,7 +5,7 @@ use crate::inquiry::Inquiry;
 use crate::party::Party;
 
 /// One role and the list that its party must be on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfiguredList {
     /// Whose party.
     pub role: Role,
@@ -16,7 +16,7 @@ pub struct ConfiguredList {
 }
 
 /// For each role that is mentioned, the party is on the configured list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowListFromConfig {
     /// At most one list for each role.
     pub lists: Vec<ConfiguredList>,

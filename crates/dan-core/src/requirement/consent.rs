@@ -5,7 +5,7 @@ use crate::inquiry::{Asked, Inquiry, Origin};
 
 /// The subject must consent. Here is only decided what an application must supply so that consent
 /// can be asked for; whether it is in force is asked live by the gate, at every harvest.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConsentRule {
     /// Resource in Altinn 3.
     pub resource: Option<String>,

@@ -16,6 +16,13 @@ pub struct CustomSubject {
     pub description: Option<String>,
 }
 
+/// Patterns are equal when their texts are.
+impl PartialEq for CustomSubject {
+    fn eq(&self, other: &Self) -> bool {
+        self.pattern.as_str() == other.pattern.as_str() && self.description == other.description
+    }
+}
+
 impl CustomSubject {
     /// The pattern of a rule that gives none.
     pub const PATTERN_DEFAULT: &'static str = r"\w+";

@@ -8,7 +8,7 @@ use crate::espd;
 use crate::inquiry::{Asked, Inquiry, LegalBasisKind};
 
 /// CPV codes that are a legal basis: versioned data of the catalogue.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CpvList {
     /// Names the state of the list, for explanations.
     pub version: String,
@@ -18,7 +18,7 @@ pub struct CpvList {
 
 /// The basis that the dataset itself refers to must be of an accepted kind and hold
 /// (`engine.md` W-12).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LegalBasisRule {
     /// A procurement with a code on this list will do; `None`: no CPV basis is accepted.
     pub cpv: Option<Arc<CpvList>>,

@@ -141,7 +141,7 @@ impl Rule {
 }
 
 /// Every kind of rule in DAN's language (`engine.md` §3.2).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Requirement {
     /// Listed parties only.
     AllowList(AllowList),

@@ -4,7 +4,7 @@ use super::Unmet;
 use crate::inquiry::Inquiry;
 
 /// The request offers one of the three tokens of `wire-api.md` §2.5.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnToken;
 
 impl OwnToken {

@@ -82,7 +82,7 @@ impl Relation {
 }
 
 /// All relations hold. Parties are compared as a whole (`engine.md` W-14).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartyRelation {
     /// The relations.
     pub relations: Vec<Relation>,

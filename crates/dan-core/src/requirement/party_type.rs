@@ -64,7 +64,7 @@ impl PartyType {
 }
 
 /// For each role that is mentioned, the party is of one of the types listed for it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartyTypeRule {
     /// Role and type, as many as needed.
     pub allowed: Vec<(Role, PartyType)>,

@@ -38,6 +38,13 @@ pub struct ReferenceRule {
     pub format: Regex,
 }
 
+/// Patterns are equal when their texts are.
+impl PartialEq for ReferenceRule {
+    fn eq(&self, other: &Self) -> bool {
+        self.reference == other.reference && self.format.as_str() == other.format.as_str()
+    }
+}
+
 impl ReferenceRule {
     pub(super) fn check(&self, inquiry: &Inquiry) -> Result<(), Unmet> {
         let (name, text) = match self.reference {

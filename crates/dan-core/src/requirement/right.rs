@@ -6,7 +6,7 @@ use crate::ports::{Fact, FactQuery, FactTable};
 
 /// One party may act for another on a resource, with every action of the list
 /// (`engine.md` W-13: the decision point answers, nothing is searched for in text).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AltinnRight {
     /// Code of the service, or the resource in Altinn's resource register.
     pub service_code: String,

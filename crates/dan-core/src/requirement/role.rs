@@ -5,7 +5,7 @@ use crate::inquiry::Inquiry;
 use crate::ports::{Fact, FactQuery, FactTable};
 
 /// One party has given another this role.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AltinnRole {
     /// Code of the role.
     pub role_code: String,

@@ -4,7 +4,7 @@ use super::Unmet;
 use crate::inquiry::Inquiry;
 
 /// The token holds every scope of the list, whole and exact.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScopeRule {
     /// The scopes.
     pub required: Vec<String>,

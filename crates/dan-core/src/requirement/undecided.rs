@@ -4,7 +4,7 @@ use super::Unmet;
 
 /// SRR, which the reference declared and never finished; a party type nobody can be
 /// (`engine.md` §3.2).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecided {
     /// Name of the kind in the catalogue, for instance `srr`.
     pub kind: String,
