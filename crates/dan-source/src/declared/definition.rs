@@ -7,6 +7,7 @@ mod calls;
 mod examples;
 mod parameters;
 mod removals;
+mod token;
 mod values;
 
 pub(crate) use calls::check_header;

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Head, Roots, Surroundings, check_name};
+use super::{Head, Roots, Surroundings, check_name, token};
 use crate::catalog_folder::problem::{At, Mistake, Place, Problems, suggestion};
 use crate::catalog_folder::section::{Node, Section};
 use crate::declared::call::Call;
 use crate::declared::failure::FailureTable;
 use crate::declared::template::{Piece, Template, parse, roots};
-use crate::declared::token::CallToken;
-use crate::declared::upstream::{Credential, Upstream};
+use crate::declared::upstream::Upstream;
 use crate::declared::url::{Base, UrlTemplate, encoded};
 
 /// Most calls of one dataset; so many may be under way at once.
@@ -106,7 +105,7 @@ fn read_one(
     let timeout = section.seconds("timeout", CALL_TIMEOUT_S_MAX);
     let failures = failures(section);
     let optional = section.flag("optional").unwrap_or(false);
-    let token = token(section, upstream.as_deref());
+    let token = token::read(section, upstream.as_deref());
     let upstream = upstream?;
     let timeout_s = timeout.map_or(upstream.timeout_s.min(head.timeout_s), |own| own.value);
     Some(Draft {
@@ -278,67 +277,6 @@ fn failures(section: &mut Section<'_>) -> FailureTable {
         }
     }
     failures
-}
-
-/// `token = "consent"`, `token = "caller"` with `scope`, or `token = { scope = "…" }`.
-fn token(section: &mut Section<'_>, upstream: Option<&Upstream>) -> CallToken {
-    let problems = section.problems();
-    let place = section.place().clone();
-    let token = if section.json("token").is_object() {
-        own_token(section)
-    } else if let Some(word) = section.text("token") {
-        match word.value.as_str() {
-            "consent" => CallToken::Consent,
-            "caller" => section
-                .required_text("scope")
-                .and_then(|text| scope(&text, problems))
-                .map_or(CallToken::None, |scope| CallToken::Caller { scope }),
-            other => {
-                let what = format!("`token = \"{other}\"` is not built");
-                let hint = "write \"caller\" with scope = \"…\", \"consent\", or { scope = \"…\" } for a token of ours";
-                problems.hint(&word.place, what, hint);
-                CallToken::None
-            }
-        }
-    } else {
-        CallToken::None
-    };
-    let signed = upstream.is_some_and(|source| matches!(source.credential, Credential::Basic(_)));
-    if signed && token != CallToken::None {
-        let what = "the call wants a token, and its source has `basic`";
-        let hint = "a request has one Authorization: leave out one of the two";
-        problems.hint(&place, what, hint);
-    }
-    token
-}
-
-fn own_token(section: &mut Section<'_>) -> CallToken {
-    let problems = section.problems();
-    let Some(mut table) = section.section("token") else {
-        return CallToken::None;
-    };
-    let scope = table
-        .required_text("scope")
-        .and_then(|text| scope(&text, problems));
-    table.not_built(&["resource", "consumer", "on_behalf_of"]);
-    table.finish();
-    scope.map_or(CallToken::None, |scope| CallToken::Own { scope })
-}
-
-/// One scope, or several with one blank between them (RFC 6749 §3.3).
-fn scope(text: &At<String>, problems: &Problems) -> Option<String> {
-    let fits = |byte: u8| byte.is_ascii_graphic() && !b"\"\\,".contains(&byte);
-    let one = |scope: &str| !scope.is_empty() && scope.bytes().all(fits);
-    if text.value.split(' ').all(one) {
-        return Some(text.value.clone());
-    }
-    let what = format!("`{}` is no scope", text.value);
-    problems.hint(
-        &text.place,
-        what,
-        "write scopes with one blank between them",
-    );
-    None
 }
 
 /// Finds out which call waits for which, and refuses circles.
