@@ -204,6 +204,8 @@ pub enum CatalogCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Say rule by rule what an application would be answered, and why
+    Explain(ExplainArgs),
     /// Show what a dataset is, who may have it and what it gives
     Show {
         /// Name of the dataset
@@ -218,6 +220,38 @@ pub enum CatalogCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// An application and who makes it.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// File with the body of POST authorization
+    #[arg(long, value_name = "FILE")]
+    pub request: PathBuf,
+    /// Name or identifier of the service context; default: the first that offers the datasets
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+    /// Organisation number of the caller; default: the requestor
+    #[arg(long = "as", value_name = "ORG")]
+    pub owner: Option<String>,
+    /// Scopes of the caller's token, separated by space or comma
+    #[arg(long, value_name = "SCOPES", default_value = "")]
+    pub scopes: String,
+    /// Another subject than the one in the file
+    #[arg(long, value_name = "ID")]
+    pub subject: Option<String>,
+    /// The request offers a token for the source
+    #[arg(long)]
+    pub own_token: bool,
+    /// The catalogue's folder; default: that of the configuration, else the one that is built in
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Configuration whose registers are asked; without it nobody is asked, and facts are unknown
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Machine-readable
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The audit trail.

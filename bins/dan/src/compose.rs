@@ -18,7 +18,12 @@ use dan_http::client::HttpClient;
 use dan_http::{BuildInfo, Network, Node};
 use dan_sign::key_ring::KeySpec;
 use dan_sign::{RingSigner, SignConfig};
+use dan_source::authorities::Authorities;
+use dan_source::authorities::consent::NoConsents;
+use dan_source::authorities::delegations::{AltinnConfig, Delegations};
 use dan_source::authorities::entity_register::EntityRegister;
+use dan_source::authorities::tokens::TokenIssuer;
+use dan_source::authorities::tokens::{MaskinportenClient, MaskinportenConfig};
 use dan_source::catalog_folder::{CatalogFiles, Environment, Loaded, Problem, load};
 use dan_source::declared::SourcePorts;
 use dan_source::keeper::{CatalogKeeper, CatalogOrigin, Discover, KeeperConfig};
@@ -62,16 +67,18 @@ pub fn compose(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new()?);
     let catalog = Arc::new(CatalogHandle::default());
-    let keeper = keeper(config, Arc::clone(&catalog), &fetch, &clock)?;
+    let ports = SourcePorts {
+        fetch: Arc::clone(&fetch),
+        clock: Arc::clone(&clock),
+        tokens: token_client(config, &fetch, &clock)?,
+    };
+    let keeper = keeper(config, Arc::clone(&catalog), ports)?;
     let chain = dan_auth::chain(auth(config), Arc::clone(&store), &fetch, &clock)
         .map_err(|error| Misuse(error.to_string()))?;
     let ports = Ports {
         catalog,
-        facts: Arc::new(EntityRegister::new(
-            &config.registry.url,
-            fetch,
-            Arc::clone(&clock),
-        )),
+        facts: Arc::new(authorities(config, &fetch, &clock)?),
+        consents: Arc::new(NoConsents),
         signer: Arc::new(open_signer(config)?),
         store: Arc::clone(&store),
         clock,
@@ -81,6 +88,7 @@ pub fn compose(
         public_url,
         realm: realm(config.server.realm),
         validity: ValidityDays::default(),
+        retention_days: config.retention.ended_days,
     };
     let exchange = Arc::new(Exchange::new(ports, settings, Arc::new(Meter::default())));
     let proxies = config
@@ -221,8 +229,7 @@ pub fn catalog_secrets(config: &Config) -> Result<BTreeMap<String, Arc<Secret>>,
 fn keeper(
     config: &Config,
     handle: Arc<CatalogHandle>,
-    fetch: &Arc<dyn Fetch>,
-    clock: &Arc<dyn Clock>,
+    ports: SourcePorts,
 ) -> Result<CatalogKeeper, Misuse> {
     let mut plugins: Vec<Arc<dyn Discover>> = Vec::new();
     for plugin in &config.plugins {
@@ -232,24 +239,78 @@ fn keeper(
             .as_ref()
             .map(|key| config.secret(&name, key))
             .transpose()?;
-        let (fetch, clock) = (Arc::clone(fetch), Arc::clone(clock));
+        let (fetch, clock) = (Arc::clone(&ports.fetch), Arc::clone(&ports.clock));
         let source = PluginSource::new(&plugin.name, &plugin.url, key.map(Arc::new), fetch, clock);
         plugins.push(Arc::new(Arc::new(source)));
     }
-    let protection = Protection::new(Limits::default(), Arc::clone(clock));
+    let protection = Protection::new(Limits::default(), Arc::clone(&ports.clock));
     let origin = catalog_folder(config).map_or(CatalogOrigin::Embedded, CatalogOrigin::Folder);
     let config = KeeperConfig {
         origin,
         settings: config.settings.clone(),
         secrets: catalog_secrets(config)?,
-        ports: SourcePorts {
-            fetch: Arc::clone(fetch),
-            clock: Arc::clone(clock),
-        },
+        ports,
         plugins,
         decorate: Arc::new(move |source| protection.around(source)),
     };
     Ok(CatalogKeeper::new(handle, config))
+}
+
+/// Who answers questions about parties.
+///
+/// # Errors
+/// A secret that cannot be read, or Altinn without a token client.
+pub fn authorities(
+    config: &Config,
+    fetch: &Arc<dyn Fetch>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Authorities, Misuse> {
+    let register = EntityRegister::new(&config.registry.url, Arc::clone(fetch), Arc::clone(clock));
+    let Some(altinn) = &config.altinn else {
+        return Ok(Authorities {
+            register,
+            delegations: None,
+        });
+    };
+    let issuer = token_client(config, fetch, clock)?.ok_or_else(|| {
+        Misuse("altinn: needs [token_client], to get tokens from Maskinporten".to_owned())
+    })?;
+    let key = altinn.subscription_key.as_ref();
+    let key = key
+        .map(|key| config.secret("altinn.subscription_key", key))
+        .transpose()?;
+    let settings = AltinnConfig {
+        url: altinn.url.clone(),
+        subscription_key: key.map(Arc::new),
+        scope: altinn.scope.clone(),
+    };
+    let delegations = Delegations::new(settings, issuer, Arc::clone(fetch), Arc::clone(clock));
+    Ok(Authorities {
+        register,
+        delegations: Some(delegations),
+    })
+}
+
+/// Our own Maskinporten client, where one is configured.
+fn token_client(
+    config: &Config,
+    fetch: &Arc<dyn Fetch>,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<Arc<dyn TokenIssuer>>, Misuse> {
+    let Some(client) = &config.token_client else {
+        return Ok(None);
+    };
+    let settings = MaskinportenConfig {
+        token_endpoint: client.token_endpoint.clone(),
+        audience: client.audience.clone(),
+        client_id: client.client_id.clone(),
+        key_id: client.key_id.clone(),
+        key: config.secret("token_client.key", &client.key)?,
+    };
+    let entropy = Arc::new(SystemEntropy::new());
+    let client = MaskinportenClient::new(settings, Arc::clone(fetch), Arc::clone(clock), entropy)
+        .map_err(|error| Misuse(format!("token_client: {error}")))?;
+    Ok(Some(Arc::new(client)))
 }
 
 /// Reads the configured catalogue once, without a node.

@@ -1,5 +1,6 @@
 //! What commands print for people and for programs, and how they end.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -39,22 +40,14 @@ pub fn exit_code(ending: Ending) -> ExitCode {
     }
 }
 
-/// A line for people, on standard output.
-#[expect(
-    clippy::print_stdout,
-    reason = "this is where commands print their result"
-)]
+/// A line for people, on standard output. A reader that has gone away (`| head`) is no fault.
 pub fn say(line: impl std::fmt::Display) {
-    println!("{line}");
+    writeln!(std::io::stdout().lock(), "{line}").unwrap_or_default();
 }
 
 /// A line for people, on standard error.
-#[expect(
-    clippy::print_stderr,
-    reason = "this is where commands print what went wrong"
-)]
 pub fn complain(line: impl std::fmt::Display) {
-    eprintln!("{line}");
+    writeln!(std::io::stderr().lock(), "{line}").unwrap_or_default();
 }
 
 /// One JSON document for programs, on standard output.

@@ -15,7 +15,9 @@ use tempfile::TempDir;
 
 use crate::args::EdgeArgs;
 use crate::commands::signing_key::write_secret;
-use crate::config::{Config, Issuer, Plugin, RealmName, SecretRef, SigningKey};
+use crate::config::{
+    Altinn, Config, Issuer, Plugin, RealmName, SecretRef, SigningKey, TokenClient,
+};
 use crate::lifecycle;
 use crate::output::{Ending, Misuse, Outcome, complain, say};
 use crate::sandbox_demo::{Demo, demonstrate};
@@ -168,6 +170,8 @@ fn config(args: &EdgeArgs, outside: &Sandbox, folder: &Path) -> Result<Config, M
         ("er", outside.register_url()),
         ("testdata", outside.testdata_url()),
         ("skatt", outside.skatt_url()),
+        ("freg", outside.freg_url()),
+        ("skatt_person", outside.skatt_person_url()),
     ]
     .into_iter()
     .map(|(name, url)| (name.to_owned(), url))
@@ -185,6 +189,20 @@ fn config(args: &EdgeArgs, outside: &Sandbox, folder: &Path) -> Result<Config, M
             Ok(Secret::new(PLUGIN_KEY.to_owned()))
         })?),
     }];
+    config.token_client = Some(TokenClient {
+        token_endpoint: outside.token_url(),
+        client_id: "dan-sandbox".to_owned(),
+        audience: Some(outside.issuer()),
+        key_id: None,
+        key: keep(folder, "token-client.pem", new_token_key)?,
+    });
+    config.altinn = Some(Altinn {
+        url: outside.altinn_url(),
+        subscription_key: None,
+        scope:
+            "altinn:authorization/authorize altinn:accessmanagement/authorizedparties.resourceowner"
+                .to_owned(),
+    });
     config.store.subject_key = Some(keep(folder, "subject.key", new_subject_key)?);
     let pem = keep(folder, "signing.pem", || {
         let key = SoftKey::generate(&SystemEntropy::new()).and_then(|key| key.to_pem());
@@ -218,6 +236,21 @@ fn new_subject_key() -> Result<Secret, Misuse> {
     let mut bytes = [0; 32];
     SystemEntropy::new().fill(&mut bytes);
     Ok(Secret::new(STANDARD.encode(bytes)))
+}
+
+/// The RSA key of our own Maskinporten client.
+fn new_token_key() -> Result<Secret, Misuse> {
+    use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let failed = |_unspecified| Misuse("cannot make an RSA key".to_owned());
+    let key = KeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
+    let der: Pkcs8V1Der<'_> = key.as_der().map_err(failed)?;
+    let text = STANDARD.encode(der.as_ref());
+    Ok(Secret::new(format!(
+        "-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n"
+    )))
 }
 
 /// One API key for each context, bound to no organisation.

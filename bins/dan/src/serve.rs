@@ -19,6 +19,8 @@ use crate::config::Config;
 use crate::lifecycle::Shutdown;
 use crate::output::Misuse;
 
+/// How often ended grants are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// How long starting waits for plugins; the rest is asked for while serving.
 const PLUGINS_WAIT: Duration = Duration::from_secs(5);
 
@@ -73,6 +75,11 @@ impl Running {
         let stopping = shutdown.clone();
         background.spawn(keeper.run(request_id, async move { stopping.begun().await }));
 
+        let stopping = shutdown.clone();
+        background.spawn(sweep(Arc::clone(&exchange), async move {
+            stopping.begun().await;
+        }));
+
         let mut listeners = JoinSet::new();
         let stopping = shutdown.clone();
         listeners.spawn(async move {
@@ -112,6 +119,22 @@ impl Running {
         self.exchange.close().await;
         while self.background.join_next().await.is_some() {}
         tracing::info!("stopped");
+    }
+}
+
+/// Purges what has ended, once at the start and then every [`SWEEP_EVERY`].
+async fn sweep(exchange: Arc<Exchange>, stop: impl Future<Output = ()> + Send) {
+    tokio::pin!(stop);
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = ticks.tick() => match exchange.sweep().await {
+                Ok(0) => {}
+                Ok(purged) => tracing::info!(purged, "accreditations that had ended were purged"),
+                Err(fault) => tracing::warn!(cause = fault.cause, "nothing could be purged"),
+            },
+        }
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Action {
     AuthorizationRefused,
     /// A grant was deleted by its owner.
     AccreditationDeleted,
+    /// A grant that had ended was purged by policy.
+    AccreditationPurged,
     /// Grants were listed.
     AccreditationsRetrieved,
     /// A dataset was harvested for an owner.
@@ -26,10 +28,11 @@ pub enum Action {
 
 impl Action {
     /// Every action with the name it is stored under.
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::AuthorizationGranted, "AuthorizationGranted"),
         (Self::AuthorizationRefused, "AuthorizationRefused"),
         (Self::AccreditationDeleted, "AccreditationDeleted"),
+        (Self::AccreditationPurged, "AccreditationPurged"),
         (Self::AccreditationsRetrieved, "AccreditationsRetrieved"),
         (Self::DatasetRetrieved, "DatasetRetrieved"),
         (Self::OpenDatasetRetrieved, "OpenDatasetRetrieved"),

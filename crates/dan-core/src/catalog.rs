@@ -123,7 +123,7 @@ impl Catalog {
                     ));
                     continue;
                 }
-                catalog.add(&Arc::new(dataset), &supply.source, &mut aliases);
+                problems.extend(catalog.add(&Arc::new(dataset), &supply.source, &mut aliases));
             }
         }
         catalog.listings.append(&mut aliases);
@@ -135,7 +135,8 @@ impl Catalog {
         dataset: &Arc<Dataset>,
         source: &Arc<dyn Source>,
         aliases: &mut Vec<Listing>,
-    ) {
+    ) -> Vec<String> {
+        let mut problems = Vec::new();
         let known: Vec<Arc<ServiceContext>> = self
             .contexts
             .iter()
@@ -166,6 +167,14 @@ impl Catalog {
             else {
                 continue;
             };
+            if self.offer(&context.name, &alias.name).is_some() {
+                let taken = format!(
+                    "{}: {} is taken in {}",
+                    dataset.name, alias.name, alias.context
+                );
+                problems.push(taken);
+                continue;
+            }
             self.offer_in(dataset, alias.name.clone(), &context, source);
             let rules = listed_rules(dataset, std::slice::from_ref(&context));
             aliases.push(Listing {
@@ -188,6 +197,7 @@ impl Catalog {
         }
         // A name is known even where it belongs to no context, so that 1006 and 1007 stay apart.
         self.names.entry(dataset.name.clone()).or_default();
+        problems
     }
 
     fn offer_in(
@@ -243,16 +253,12 @@ impl Catalog {
     /// The offer of a dataset in a context, as requests name it (`wire-api.md` §11, 5 and 6).
     ///
     /// # Errors
-    /// 1007 for a name nobody knows; 1006 when it is not offered in this context; 1013 when a rule
-    /// of its definition cannot be understood, which closes it.
+    /// 1007 for a name nobody knows; 1006 when it is not offered in this context; 1013 when it is
+    /// closed.
     pub fn resolve(&self, context: &str, name: &str, now: Timestamp) -> Result<Arc<Offer>, Fault> {
         let listed = |offer: &&Arc<Offer>| offer.dataset.is_listed(now);
         match self.offer(context, name).filter(listed) {
-            Some(offer) if offer.dataset.unavailable.is_some() => Err(Fault::with(
-                Code::ServiceNotAvailable,
-                format!("{name} is closed: its definition holds a rule that cannot be understood"),
-            )),
-            Some(offer) => Ok(Arc::clone(offer)),
+            Some(offer) => open_offer(offer),
             None => Err(self.not_offered(context, name)),
         }
     }
@@ -276,18 +282,14 @@ impl Catalog {
     /// The public dataset with this name, compared without case (`wire-api.md` §4.9).
     ///
     /// # Errors
-    /// 1006 when there is none; 1013 when its definition cannot be understood.
+    /// 1006 when there is none; 1013 when it is closed.
     pub fn open(&self, name: &str, now: Timestamp) -> Result<Arc<Offer>, Fault> {
         let offer = self
             .open
             .get(&name.to_ascii_lowercase())
             .filter(|offer| offer.dataset.is_listed(now));
         match offer {
-            Some(offer) if offer.dataset.unavailable.is_some() => Err(Fault::with(
-                Code::ServiceNotAvailable,
-                "the dataset is closed: its definition holds a rule that cannot be understood",
-            )),
-            Some(offer) => Ok(Arc::clone(offer)),
+            Some(offer) => open_offer(offer),
             None => Err(Fault::with(
                 Code::InvalidEvidenceRequest,
                 "there is no open dataset of that name",
@@ -300,6 +302,15 @@ impl Catalog {
         self.listings
             .iter()
             .filter(move |row| row.dataset.is_listed(now) && row.dataset.unavailable.is_none())
+    }
+
+    /// Datasets that are closed, and why; for operators.
+    #[must_use]
+    pub fn closed(&self) -> Vec<(&str, &str)> {
+        let why = |row: &Listing| row.dataset.unavailable.is_some();
+        let rows = self.listings.iter().filter(|row| why(row));
+        rows.filter_map(|row| Some((row.name.as_str(), row.dataset.unavailable.as_deref()?)))
+            .collect()
     }
 
     /// Every dataset name with an offer, for doctors and metrics.
@@ -320,39 +331,70 @@ impl fmt::Debug for Catalog {
     }
 }
 
-/// Rules of the context, then those of the dataset that apply there.
+/// The offer, unless the dataset is closed: a rule of it cannot be understood, or this node is not
+/// set up for its source. Why is for the operator (`engine.md` W-06).
+fn open_offer(offer: &Arc<Offer>) -> Result<Arc<Offer>, Fault> {
+    match &offer.dataset.unavailable {
+        None => Ok(Arc::clone(offer)),
+        Some(why) => {
+            let text = format!(
+                "{} is closed on this node; its operator can see why",
+                offer.name
+            );
+            Err(Fault::with(Code::ServiceNotAvailable, text).because(why))
+        }
+    }
+}
+
+/// Rules of the context, then those of the dataset that apply there; a rule of the context that the
+/// dataset states as well counts once (`engine.md` appendix B, 2).
 fn rules_in(dataset: &Dataset, context: &ServiceContext) -> Vec<Arc<Rule>> {
-    let own = dataset
+    let own = || {
+        dataset
+            .rules
+            .iter()
+            .filter(|rule| rule.applies_in(&context.name))
+    };
+    let added = context
         .rules
         .iter()
-        .filter(|rule| rule.applies_in(&context.name));
-    context
-        .rules
-        .iter()
-        .chain(own)
-        .cloned()
-        .map(Arc::new)
-        .collect()
+        .filter(|rule| !own().any(|other| same(rule, other)));
+    added.chain(own()).cloned().map(Arc::new).collect()
 }
 
 /// Rules of the dataset, then those of each context, marked with it (`wire-api.md` §12.2).
 fn listed_rules(dataset: &Dataset, contexts: &[Arc<ServiceContext>]) -> Vec<Arc<Rule>> {
-    let own = dataset
-        .rules
-        .iter()
-        .filter(|rule| {
-            contexts
-                .iter()
-                .any(|context| rule.applies_in(&context.name))
-        })
-        .cloned();
+    let applies = |rule: &&Rule| {
+        contexts
+            .iter()
+            .any(|context| rule.applies_in(&context.name))
+    };
+    let own = dataset.rules.iter().filter(applies).cloned();
     let added = contexts.iter().flat_map(|context| {
-        context.rules.iter().cloned().map(|rule| Rule {
-            contexts: vec![context.name.clone()],
-            ..rule
-        })
+        let stated = |rule: &Rule| {
+            dataset
+                .rules
+                .iter()
+                .any(|other| other.applies_in(&context.name) && same(rule, other))
+        };
+        context
+            .rules
+            .iter()
+            .filter(move |rule| !stated(rule))
+            .cloned()
+            .map(|rule| Rule {
+                contexts: vec![context.name.clone()],
+                ..rule
+            })
     });
     own.chain(added).map(Arc::new).collect()
+}
+
+/// Whether two rules demand the same in the same way.
+fn same(left: &Rule, right: &Rule) -> bool {
+    left.on_failure == right.on_failure
+        && left.at_harvest == right.at_harvest
+        && left.requirement == right.requirement
 }
 
 /// The current picture, swapped as a whole. Readers never wait.

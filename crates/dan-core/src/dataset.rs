@@ -126,7 +126,8 @@ pub struct Dataset {
     pub parameters: Vec<ParameterSpec>,
     /// Its own rules, beside those of the context.
     pub rules: Vec<Rule>,
-    /// Why nobody may have it now; set when a rule of its definition could not be understood.
+    /// Why nobody may have it now: a rule of it could not be understood, or the node is not set up
+    /// for its source. For the operator.
     pub unavailable: Option<String>,
     /// Open to everybody through open data.
     pub public: bool,

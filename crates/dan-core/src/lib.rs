@@ -15,6 +15,7 @@ pub mod catalog;
 pub mod context;
 pub mod dataset;
 pub mod error;
+pub mod espd;
 pub mod evidence;
 pub mod flow;
 pub mod inquiry;

@@ -93,7 +93,11 @@ impl Node {
             Ok(response) => response,
             Err(fault) => {
                 log.fault(&fault);
-                let mut response = render::fault(&fault, &ctx.request_id);
+                let mut response = if route.is_new_here() {
+                    render::problem(&fault, &ctx.request_id)
+                } else {
+                    render::fault(&fault, &ctx.request_id)
+                };
                 if matches!(fault.status, 408 | 413) {
                     render::close(&mut response);
                 }

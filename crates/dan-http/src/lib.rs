@@ -22,7 +22,9 @@ mod wire;
 
 use std::sync::Arc;
 
+use dan_core::error::Fault;
 use dan_core::flow::Exchange;
+use dan_core::inquiry::Application;
 use dan_core::ports::Authenticator;
 use http::HeaderValue;
 
@@ -68,6 +70,14 @@ impl Node {
             version,
         }
     }
+}
+
+/// Reads the body of `POST authorization` as the API does, for commands that explain it.
+///
+/// # Errors
+/// 1014 or 1008, as the API answers them.
+pub fn read_application(body: &[u8]) -> Result<Application, Fault> {
+    wire::application::read(body)
 }
 
 /// The OpenAPI document of what is served, for documentation.

@@ -1,5 +1,6 @@
 //! The second listener: is it alive, is it ready, what did it count. Never on the public port.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dan_core::flow::Exchange;
@@ -37,6 +38,7 @@ async fn ready(exchange: &Exchange) -> Outbound {
             "version": catalog.version(),
             "contexts": catalog.contexts().len(),
             "datasets": catalog.dataset_count(),
+            "closed": catalog.closed().into_iter().collect::<BTreeMap<_, _>>(),
             "problems": *exchange.catalog_problems(),
         },
     });

@@ -10,14 +10,14 @@ use dan_core::flow::Envelope;
 use dan_core::projection::Query;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue,
+    ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LINK,
     LOCATION, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
-use crate::wire::fault::WireFault;
+use crate::wire::fault::{WireFault, WireProblem};
 
 /// What the server sends.
 pub(crate) type Outbound = Response<Full<Bytes>>;
@@ -137,6 +137,24 @@ pub(crate) fn set_location(response: &mut Outbound, public_url: &str, id: &str) 
     {
         response.headers_mut().insert(LOCATION, value);
     }
+}
+
+/// Where the next page of a list is (RFC 8288).
+pub(crate) fn set_next(response: &mut Outbound, address: &str) {
+    if let Ok(value) = HeaderValue::from_str(&format!("<{address}>; rel=\"next\"")) {
+        response.headers_mut().insert(LINK, value);
+    }
+}
+
+/// An error of a route that data.altinn.no does not have: problem details (RFC 9457) that carry
+/// the same code.
+pub(crate) fn problem(fault: &Fault, invocation_id: &str) -> Outbound {
+    let mut response = self::fault(fault, invocation_id);
+    let body = serde_json::to_vec(&WireProblem::of(fault, invocation_id)).unwrap_or_default();
+    let media_type = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    *response.body_mut() = Full::new(Bytes::from(body));
+    response
 }
 
 /// Any page may read public answers.

@@ -27,18 +27,22 @@ pub(crate) enum Service {
     Altinn,
     Testdata,
     Skatt,
+    SkattPerson,
+    Freg,
     Plugin,
 }
 
 impl Service {
     /// Every name of the control interface. The register goes by two: as authority and as source.
-    const NAMES: [(&'static str, Self); 7] = [
+    const NAMES: [(&'static str, Self); 9] = [
         ("issuer", Self::Issuer),
         ("register", Self::Register),
         ("er", Self::Register),
         ("altinn", Self::Altinn),
         ("testdata", Self::Testdata),
         ("skatt", Self::Skatt),
+        ("skatt_person", Self::SkattPerson),
+        ("freg", Self::Freg),
         ("sandbox-plugin", Self::Plugin),
     ];
 
@@ -62,6 +66,8 @@ impl Service {
             "altinn" => Some(Self::Altinn),
             "testdata" => Some(Self::Testdata),
             "skatt" => Some(Self::Skatt),
+            "skatt_person" => Some(Self::SkattPerson),
+            "freg" => Some(Self::Freg),
             "plugin" => Some(Self::Plugin),
             _ => None,
         }
@@ -108,6 +114,8 @@ pub(crate) struct Control {
     altinn: Mutex<State>,
     testdata: Mutex<State>,
     skatt: Mutex<State>,
+    skatt_person: Mutex<State>,
+    freg: Mutex<State>,
     plugin: Mutex<State>,
 }
 
@@ -120,6 +128,8 @@ impl Control {
             altinn: Mutex::default(),
             testdata: Mutex::default(),
             skatt: Mutex::default(),
+            skatt_person: Mutex::default(),
+            freg: Mutex::default(),
             plugin: Mutex::default(),
         }
     }
@@ -131,6 +141,8 @@ impl Control {
             Service::Altinn => &self.altinn,
             Service::Testdata => &self.testdata,
             Service::Skatt => &self.skatt,
+            Service::SkattPerson => &self.skatt_person,
+            Service::Freg => &self.freg,
             Service::Plugin => &self.plugin,
         }
         .lock()

@@ -219,6 +219,23 @@ impl Issuer {
         Ok(Wish { claims, alg, key })
     }
 
+    /// The token of a call, when it is an honest one of this identity provider that has not expired. Whom it was issued to
+    /// and with which scopes does not matter.
+    ///
+    /// # Errors
+    /// Why there is none, for the answer 401.
+    pub(crate) fn admit<'a>(&self, call: &'a Call, now_ms: i64) -> Result<&'a str, &'static str> {
+        let token = call.bearer().ok_or("a bearer token is needed")?;
+        let claims = self.keys.claims(token);
+        let claims = claims.ok_or("the token is not one of this identity provider")?;
+        let expires = claims.get("exp").and_then(Value::as_i64);
+        if expires.is_some_and(|expires| seconds(now_ms) < expires) {
+            Ok(token)
+        } else {
+            Err("the token has expired")
+        }
+    }
+
     async fn signed(
         &self,
         key: Key,

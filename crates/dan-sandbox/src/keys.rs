@@ -5,9 +5,9 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256,
-    RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512,
-    RsaEncoding,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+    RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, UnparsedPublicKey,
 };
 use aws_lc_rs::{encoding, hmac};
 use base64::Engine as _;
@@ -160,6 +160,32 @@ impl Keys {
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
+    /// The claims of an honest token of these keys; `None` for every other text.
+    pub(crate) fn claims(&self, token: &str) -> Option<Value> {
+        let (signed, signature) = token.rsplit_once('.')?;
+        let (header, claims) = signed.split_once('.')?;
+        let part = |text: &str| -> Option<Value> {
+            let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+            serde_json::from_slice(&bytes).ok()
+        };
+        let header = part(header)?;
+        let says = |name: &str, text: &str| header.get(name).is_some_and(|value| value == text);
+        let named = |alg: &str, kid: &str| says("alg", alg) && says("kid", kid);
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        let message = signed.as_bytes();
+        let verified = if named("RS256", &self.rsa.kid) {
+            let key = self.rsa.pair.public_key().as_ref();
+            UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, key).verify(message, &signature)
+        } else if named("ES256", &self.ec.kid) {
+            let key = self.ec.pair.public_key().as_ref();
+            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key).verify(message, &signature)
+        } else {
+            return None;
+        };
+        verified.ok()?;
+        part(claims)
+    }
+
     fn sign(&self, rsa: &RsaKey, alg: &str, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
         let padding: &dyn RsaEncoding = match alg {
             "RS384" => &RSA_PKCS1_SHA384,
@@ -225,6 +251,38 @@ fn unsigned(mut integer: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_honest_tokens_of_these_keys_have_claims() {
+        let keys = Keys::generate().unwrap();
+        let other = RsaKey::generate().unwrap();
+        let claims = json!({ "scope": "a:b" });
+        let token = |signer: Signer<'_>, alg| keys.token(signer, alg, &claims).unwrap();
+        for good in [token(Signer::Published, None), token(Signer::Ec, None)] {
+            assert_eq!(keys.claims(&good), Some(claims.clone()));
+            let (rest, signature) = good.rsplit_once('.').unwrap();
+            let cut = signature.strip_suffix(|_: char| true).unwrap();
+            for bad in [
+                rest.to_owned(),
+                format!("{rest}."),
+                format!("{rest}.{cut}"),
+                format!("{rest}x.{signature}"),
+                format!("{good}.x"),
+                good.replace('.', ""),
+            ] {
+                assert_eq!(keys.claims(&bad), None, "{bad}");
+            }
+        }
+        for bad in [
+            token(Signer::Published, Some("none")),
+            token(Signer::Published, Some("HS256")),
+            token(Signer::Published, Some("RS999")),
+            token(Signer::Unpublished(&other), None),
+            String::new(),
+        ] {
+            assert_eq!(keys.claims(&bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn the_numbers_of_an_rsa_key_are_read_from_der() {

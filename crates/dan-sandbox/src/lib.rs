@@ -10,7 +10,9 @@
 //! | `/testdata/…` | a source with answers of every shape | `testdata` |
 //! | `/skatt/v2/ebevis/{org}` | tax arrears | `skatt` |
 //! | `/plugin/api/…` | a plugin of the existing kind | `sandbox-plugin` |
-//! | `/altinn/…` | nothing yet: 404, counted | `altinn` |
+//! | `/skatt_person/…` | the tax basis of a person, for a token | `skatt_person` |
+//! | `/freg/…` | the population register, for a token | `freg` |
+//! | `/altinn/…` | Altinn 3: exchange of tokens, rights, roles, for a token | `altinn` |
 //! | `PUT`, `DELETE /control/faults/{name}` | makes a service fail, or ends it | |
 //! | `GET`, `DELETE /control/calls/{name}` | counts its calls, or starts over | |
 //!
@@ -24,6 +26,7 @@
 //!
 //! Everything in it is invented, nothing is stored, and nobody is let in from outside the machine.
 
+mod altinn;
 mod assertion;
 pub mod consumer;
 mod control;
@@ -154,6 +157,24 @@ impl Sandbox {
     #[must_use]
     pub fn skatt_url(&self) -> String {
         format!("{}{}", self.base_url(), upstream::skatt::PATH)
+    }
+
+    /// The source `skatt_person`: `settings.skatt_person` of the configuration.
+    #[must_use]
+    pub fn skatt_person_url(&self) -> String {
+        format!("{}{}", self.base_url(), upstream::skatt_person::PATH)
+    }
+
+    /// The source `freg`: `settings.freg` of the configuration.
+    #[must_use]
+    pub fn freg_url(&self) -> String {
+        format!("{}{}", self.base_url(), upstream::freg::PATH)
+    }
+
+    /// Altinn 3. 998997801 has given 991825827 the role DAGL, and 992037601 the right to `read` the resource `dan-test`.
+    #[must_use]
+    pub fn altinn_url(&self) -> String {
+        format!("{}{}", self.base_url(), altinn::PATH)
     }
 
     /// The plugin `sandbox-plugin`: `plugins.url` of the configuration. Its key is [`PLUGIN_KEY`].

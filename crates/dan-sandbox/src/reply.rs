@@ -54,6 +54,14 @@ impl Call {
         })
     }
 
+    /// The token of `Authorization: Bearer`, the scheme in any case (RFC 6750 §2.1).
+    pub(crate) fn bearer(&self) -> Option<&str> {
+        let (scheme, token) = self.header(&AUTHORIZATION)?.split_once(' ')?;
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then_some(token.trim())
+    }
+
     /// Whether the call only reads: HEAD is answered as GET, without the body.
     pub(crate) fn reads(&self) -> bool {
         matches!(*self.method(), Method::GET | Method::HEAD)
@@ -82,6 +90,15 @@ impl Form {
             .iter()
             .find(|(candidate, _)| candidate == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of that name, in the order sent.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let named = self
+            .0
+            .iter()
+            .filter(move |(candidate, _)| candidate == name);
+        named.map(|(_, value)| value.as_str())
     }
 
     /// Every name, in the order sent.
@@ -175,6 +192,8 @@ mod tests {
         assert_eq!(form.get("bare"), Some(""));
         assert_eq!(form.get("å"), Some("ø"));
         assert_eq!(form.get("absent"), None);
+        let twice = Form::parse("a=1&b=2&a=3").unwrap();
+        assert_eq!(twice.all("a").collect::<Vec<_>>(), ["1", "3"]);
         assert_eq!(
             form.names().collect::<Vec<_>>(),
             ["scopes", "empty", "bare", "å"]

@@ -22,7 +22,7 @@ use crate::control::{Control, Service};
 use crate::fault::Dropped;
 use crate::issuer::{GENERATOR_PATH, Issuer};
 use crate::reply::{self, Call, Reply};
-use crate::{plugin, register, upstream};
+use crate::{altinn, plugin, register, upstream};
 
 /// Connections open at once; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4096;
@@ -112,10 +112,13 @@ impl World {
             Some(Service::Register) => register::answer(&call, &self.base, now),
             Some(Service::Testdata) => upstream::testdata::answer(&call),
             Some(Service::Skatt) => upstream::skatt::answer(&call),
+            Some(Service::SkattPerson) => upstream::skatt_person::answer(&call, &self.issuer, now),
+            Some(Service::Freg) => upstream::freg::answer(&call, &self.issuer, now),
+            Some(Service::Altinn) => altinn::answer(&call, &self.issuer, now),
             Some(Service::Plugin) => plugin::answer(&call, now),
             None if call.path() == GENERATOR_PATH => self.issuer.generate(&call, now).await,
             None if call.path().starts_with("/control/") => self.control.answer(&call),
-            Some(Service::Altinn) | None => reply::no_such_route(),
+            None => reply::no_such_route(),
         })
     }
 }

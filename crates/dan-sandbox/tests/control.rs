@@ -200,6 +200,8 @@ mod tests {
                 "altinn",
                 "testdata",
                 "skatt",
+                "skatt_person",
+                "freg",
                 "sandbox-plugin"
             ])
         );

@@ -11,7 +11,7 @@ mod folder;
 pub(crate) mod problem;
 mod require;
 pub(crate) mod section;
-mod table;
+pub(crate) mod table;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -22,9 +22,9 @@ use dan_core::catalog::Supply;
 use dan_core::context::ServiceContext;
 use dan_core::dataset::Dataset;
 use dan_core::ports::Source;
+use dan_core::requirement::CpvList;
 use dan_core::secret::Secret;
 use dan_core::statement::hex;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub use context::ContextFile;
@@ -37,6 +37,7 @@ use crate::declared::template::Settings;
 use crate::declared::upstream::Upstream;
 use crate::declared::{DeclaredSource, Definition, SourcePorts};
 use problem::{At, Place, Problems};
+use table::{CPV_TABLE, Tables};
 
 /// Digits of the hash that names a version.
 const VERSION_DIGITS: usize = 12;
@@ -158,6 +159,8 @@ pub struct Loaded {
     pub contexts: Vec<ContextFile>,
     /// By name.
     pub datasets: Vec<Declared>,
+    /// The CPV codes of `tables/cpv_risk.toml`, for the rules of plugins.
+    pub cpv: Option<Arc<CpvList>>,
     /// Names the state of the files.
     pub version: String,
 }
@@ -235,7 +238,6 @@ pub fn check_folder(root: &Path, environment: &Environment<'_>) -> Result<Loaded
 
 /// What has no mistake; the rest is reported.
 fn read_all(files: &CatalogFiles, environment: &Environment<'_>, problems: &Problems) -> Loaded {
-    let (contexts, all_known) = read_contexts(files, problems);
     let upstreams: BTreeMap<String, Option<Arc<Upstream>>> = files
         .in_folder("sources")
         .map(|(path, name, text)| {
@@ -244,12 +246,14 @@ fn read_all(files: &CatalogFiles, environment: &Environment<'_>, problems: &Prob
         })
         .collect();
     let tables = read_tables(files, problems);
+    let cpv = read_cpv(&tables, problems);
     let around = Surroundings {
         settings: environment.settings,
         upstreams: &upstreams,
         tables: &tables,
         file: &|path| files.text(path),
     };
+    let (contexts, all_known) = read_contexts(files, &around, problems);
     let names: Vec<String> = contexts
         .iter()
         .map(|file| file.context.name.clone())
@@ -263,16 +267,21 @@ fn read_all(files: &CatalogFiles, environment: &Environment<'_>, problems: &Prob
     Loaded {
         contexts,
         datasets,
+        cpv,
         version: files.version(),
     }
 }
 
 /// The contexts, and whether every file of them could be read.
-fn read_contexts(files: &CatalogFiles, problems: &Problems) -> (Vec<ContextFile>, bool) {
+fn read_contexts(
+    files: &CatalogFiles,
+    around: &Surroundings<'_>,
+    problems: &Problems,
+) -> (Vec<ContextFile>, bool) {
     let mut contexts: Vec<ContextFile> = Vec::new();
     let mut all_known = true;
     for (path, id, text) in files.in_folder("contexts") {
-        let Some(read) = context::read(path, id, text, problems) else {
+        let Some(read) = context::read((path, id, text), around, problems) else {
             all_known = false;
             continue;
         };
@@ -292,17 +301,30 @@ fn read_contexts(files: &CatalogFiles, problems: &Problems) -> (Vec<ContextFile>
     (contexts, all_known)
 }
 
-fn read_tables(files: &CatalogFiles, problems: &Problems) -> BTreeMap<String, Arc<Value>> {
+fn read_tables(files: &CatalogFiles, problems: &Problems) -> Tables {
     let mut tables = BTreeMap::new();
     for (path, name, text) in files.in_folder("tables") {
         let name = At::new(name.to_owned(), Place::whole(path));
         let named = crate::declared::definition::check_name(&name, "a table", problems);
-        let rows = table::read(path, text, problems);
-        if let (true, Some(rows)) = (named, rows) {
-            tables.insert(name.value, rows);
+        let table = table::read(path, text, problems);
+        if named {
+            tables.insert(name.value, table);
         }
     }
     tables
+}
+
+/// The list that plugins' rules go by. It has to be one whether or not a rule of a file names it.
+fn read_cpv(tables: &Tables, problems: &Problems) -> Option<Arc<CpvList>> {
+    let table = tables.get(CPV_TABLE)?.as_ref()?;
+    match table.cpv() {
+        Ok(list) => Some(Arc::new(list)),
+        Err(mistake) => {
+            let place = Place::whole(&format!("tables/{CPV_TABLE}.toml"));
+            problems.report(&place, mistake);
+            None
+        }
+    }
 }
 
 /// A name is given once: by a dataset's file, or by an alias in one context.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use dan_core::catalog::{Catalog, CatalogHandle, Supply};
 use dan_core::dataset::Dataset;
 use dan_core::ports::{CallContext, PortFuture, Source};
+use dan_core::requirement::CpvList;
 use dan_core::secret::Secret;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -40,12 +41,16 @@ pub trait Discover: Send + Sync {
     /// The source that serves what is offered.
     fn source(&self) -> Arc<dyn Source>;
 
-    /// Asks for the datasets, within `ctx.deadline`. May be dropped at any time.
+    /// Asks for the datasets, within `ctx.deadline`. Rules about legal bases go by the codes of the
+    /// catalogue; without them they are not understood. May be dropped at any time.
     ///
     /// # Errors
     /// Why there is no answer, for the log.
-    fn discover<'a>(&'a self, ctx: &'a CallContext)
-    -> PortFuture<'a, Result<Vec<Dataset>, String>>;
+    fn discover<'a>(
+        &'a self,
+        cpv: Option<Arc<CpvList>>,
+        ctx: &'a CallContext,
+    ) -> PortFuture<'a, Result<Vec<Dataset>, String>>;
 }
 
 /// Where the files of the catalogue are.
@@ -95,6 +100,8 @@ struct PluginState {
     known: Option<(Vec<Dataset>, Instant)>,
     due: Instant,
     asking: bool,
+    /// What it is being asked with has changed meanwhile.
+    again: bool,
 }
 
 /// Keeps one [`CatalogHandle`] up to date.
@@ -124,6 +131,7 @@ impl CatalogKeeper {
             known: None,
             due: now,
             asking: false,
+            again: false,
         });
         Self {
             handle,
@@ -181,6 +189,9 @@ impl CatalogKeeper {
         self.seen = Some((stamp, version));
         match self.load(files).await {
             Ok(loaded) => {
+                if !same_codes(self.loaded.cpv.as_deref(), loaded.cpv.as_deref()) {
+                    self.ask_all_again();
+                }
                 self.loaded = Arc::new(loaded);
                 self.refused.clear();
                 self.rebuild();
@@ -204,6 +215,14 @@ impl CatalogKeeper {
         match loading.await {
             Ok(loaded) => loaded,
             Err(error) => Err(vec![whole(&error.to_string())]),
+        }
+    }
+
+    /// Rules of plugins hold the codes they were read with.
+    fn ask_all_again(&mut self) {
+        for state in &mut self.plugins {
+            state.due = later(Duration::ZERO);
+            state.again = state.asking;
         }
     }
 
@@ -279,6 +298,7 @@ impl CatalogKeeper {
         };
         state.asking = true;
         let plugin = Arc::clone(&state.plugin);
+        let cpv = self.loaded.cpv.clone();
         let request_id = Arc::clone(request_id);
         asking.spawn(async move {
             let deadline = later(PLUGIN_TIMEOUT);
@@ -286,7 +306,7 @@ impl CatalogKeeper {
                 request_id,
                 deadline,
             };
-            let answer = tokio::time::timeout_at(deadline, plugin.discover(&ctx)).await;
+            let answer = tokio::time::timeout_at(deadline, plugin.discover(cpv, &ctx)).await;
             (
                 at,
                 answer.unwrap_or_else(|_| Err("no answer in time".to_owned())),
@@ -305,7 +325,12 @@ impl CatalogKeeper {
             Ok(datasets) => {
                 tracing::debug!(source.id = %name, datasets = datasets.len(), "plugin answered");
                 state.known = Some((datasets, later(Duration::ZERO)));
-                state.due = later(PLUGIN_REFRESH);
+                let again = std::mem::take(&mut state.again);
+                state.due = later(if again {
+                    Duration::ZERO
+                } else {
+                    PLUGIN_REFRESH
+                });
                 true
             }
             Err(reason) => {
@@ -382,6 +407,12 @@ fn ticks(period: Duration) -> tokio::time::Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
+}
+
+fn same_codes(one: Option<&CpvList>, other: Option<&CpvList>) -> bool {
+    let parts =
+        |list: Option<&CpvList>| list.map(|list| (list.version.clone(), list.codes.clone()));
+    parts(one) == parts(other)
 }
 
 /// A problem of the catalogue as a whole.

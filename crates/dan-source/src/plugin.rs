@@ -12,6 +12,7 @@ use dan_core::ports::{
     CallContext, Clock, Fetch, FetchError, FetchReply, FetchRequest, HarvestOrder, Method,
     PortFuture, Source, SourceError, SourceFailure,
 };
+use dan_core::requirement::CpvList;
 use dan_core::secret::Secret;
 use dan_core::statement::sha256;
 use dan_core::time::Timestamp;
@@ -80,11 +81,16 @@ impl PluginSource {
     }
 
     /// Asks the plugin what it offers, within `ctx.deadline`. Datasets whose definition cannot be
-    /// understood come with [`Dataset::unavailable`] set. The key is not sent: metadata is open.
+    /// understood come with [`Dataset::unavailable`] set; `cpv` are the codes of the catalogue, for
+    /// rules about legal bases. The key is not sent: metadata is open.
     ///
     /// # Errors
     /// Why there is no list, for the log and the operator.
-    pub async fn discover(&self, ctx: &CallContext) -> Result<Vec<Dataset>, String> {
+    pub async fn discover(
+        &self,
+        cpv: Option<Arc<CpvList>>,
+        ctx: &CallContext,
+    ) -> Result<Vec<Dataset>, String> {
         let url = format!("{}/evidencecodes", self.url);
         let request = FetchRequest::get(&self.name, url, DISCOVERY_BYTES_MAX);
         let answer = timeout_at(ctx.deadline, self.fetch.fetch(request, ctx)).await;
@@ -94,7 +100,7 @@ impl PluginSource {
         if !is_success(reply.status) {
             return Err(format!("HTTP status {}", reply.status));
         }
-        read_datasets(&self.name, &reply.body)
+        read_datasets(&self.name, &reply.body, cpv.as_ref())
     }
 
     async fn ask(&self, order: &HarvestOrder, ctx: &CallContext) -> Result<Harvest, SourceError> {
@@ -332,9 +338,10 @@ impl Discover for Arc<PluginSource> {
 
     fn discover<'a>(
         &'a self,
+        cpv: Option<Arc<CpvList>>,
         ctx: &'a CallContext,
     ) -> PortFuture<'a, Result<Vec<Dataset>, String>> {
-        Box::pin(PluginSource::discover(self, ctx))
+        Box::pin(PluginSource::discover(self, cpv, ctx))
     }
 }
 

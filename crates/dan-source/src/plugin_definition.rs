@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use dan_core::dataset::{Alias, Dataset, ParameterSpec, ValueSpec, ValueType};
-use dan_core::requirement::{OnFailure, Requirement, Rule, Undecided};
+use dan_core::requirement::{CpvList, OnFailure, Requirement, Rule, Undecided};
 use serde_json::Value;
 
 use crate::plugin_reader::{Members, plain_words, read_json};
@@ -17,11 +17,15 @@ const DATASETS_MAX: usize = 1_000;
 /// Longest name of a dataset, in bytes.
 const NAME_BYTES_MAX: usize = 200;
 
-/// Reads the answer of `GET evidencecodes`.
+/// Reads the answer of `GET evidencecodes`. `cpv` are the codes of the catalogue, for legal bases.
 ///
 /// # Errors
 /// When it is no list at all; one bad entry is no reason to lose the others (`engine.md` W-21).
-pub(crate) fn read_datasets(plugin: &str, body: &[u8]) -> Result<Vec<Dataset>, String> {
+pub(crate) fn read_datasets(
+    plugin: &str,
+    body: &[u8],
+    cpv: Option<&Arc<CpvList>>,
+) -> Result<Vec<Dataset>, String> {
     let Value::Array(entries) = read_json(body)? else {
         return Err("the metadata is no list of datasets".to_owned());
     };
@@ -30,7 +34,7 @@ pub(crate) fn read_datasets(plugin: &str, body: &[u8]) -> Result<Vec<Dataset>, S
     }
     let mut datasets = Vec::with_capacity(entries.len());
     for entry in entries {
-        match read_dataset(plugin, entry) {
+        match read_dataset(plugin, entry, cpv) {
             Ok(dataset) => {
                 if let Some(reason) = &dataset.unavailable {
                     let dataset = &dataset.name;
@@ -45,7 +49,7 @@ pub(crate) fn read_datasets(plugin: &str, body: &[u8]) -> Result<Vec<Dataset>, S
 }
 
 /// `Err` when there is no name to close it under.
-fn read_dataset(plugin: &str, entry: Value) -> Result<Dataset, String> {
+fn read_dataset(plugin: &str, entry: Value, cpv: Option<&Arc<CpvList>>) -> Result<Dataset, String> {
     let mut members = Members::of(entry)?;
     let name = members
         .text("evidenceCodeName")?
@@ -53,7 +57,7 @@ fn read_dataset(plugin: &str, entry: Value) -> Result<Dataset, String> {
         .ok_or("evidenceCodeName is missing, or cannot stand in an address")?;
     let mut dataset = nameless(plugin);
     dataset.name = name;
-    if let Err(reason) = fill(&mut dataset, &mut members, plugin) {
+    if let Err(reason) = fill(&mut dataset, &mut members, plugin, cpv) {
         dataset.unavailable = Some(plain_words(&reason));
         dataset.rules = vec![never(&dataset.name, plugin)];
     }
@@ -110,7 +114,12 @@ fn never(dataset: &str, plugin: &str) -> Rule {
 
 /// Where it is offered comes first, so that a closed dataset is known to be there. The deprecated
 /// `serviceContext` binds nothing, as in DAN (`wire-api.md` §12.2).
-fn fill(dataset: &mut Dataset, members: &mut Members, plugin: &str) -> Result<(), String> {
+fn fill(
+    dataset: &mut Dataset,
+    members: &mut Members,
+    plugin: &str,
+    cpv: Option<&Arc<CpvList>>,
+) -> Result<(), String> {
     dataset.contexts = members.texts("belongsToServiceContexts")?;
     dataset.public = members.flag("isPublic", false)?;
     for alias in members.list("datasetAliases")? {
@@ -121,6 +130,7 @@ fn fill(dataset: &mut Dataset, members: &mut Members, plugin: &str) -> Result<()
         &dataset.name,
         plugin,
         members.list("authorizationRequirements")?,
+        cpv,
     )?;
     for value in members.list("values")? {
         let spec = read_value_spec(value)?;
@@ -229,7 +239,7 @@ mod tests {
             entry[name] = value.clone();
         }
         let body = serde_json::to_vec(&json!([entry])).unwrap();
-        read_datasets("demo", &body).unwrap().remove(0)
+        read_datasets("demo", &body, None).unwrap().remove(0)
     }
 
     #[test]
@@ -298,7 +308,7 @@ mod tests {
             {"evidenceCodeName": ".."}, {"evidenceCodeName": "a b"}, {"evidenceCodeName": "a%2fb"},
             {"evidenceCodeName": "x".repeat(300)}, good
         ]);
-        let read = read_datasets("demo", body.to_string().as_bytes()).unwrap();
+        let read = read_datasets("demo", body.to_string().as_bytes(), None).unwrap();
         assert_eq!(read.len(), 1);
         assert_eq!(read[0].name, "Good.zip");
         assert!(read[0].is_binary() && read[0].unavailable.is_none());
@@ -309,7 +319,7 @@ mod tests {
     fn what_is_no_list_is_refused_whole() {
         let many = json!(vec![json!({}); DATASETS_MAX + 1]).to_string();
         for body in ["", "null", "{}", "<html>", "[", r#"[{"a":1,"a":1}]"#, &many] {
-            assert!(read_datasets("demo", body.as_bytes()).is_err());
+            assert!(read_datasets("demo", body.as_bytes(), None).is_err());
         }
     }
 

@@ -3,11 +3,13 @@
 //!
 //! The kind of a rule stands in `$type`, as .NET plugins write it, or in a plain `type` (§6.3).
 
+use std::sync::Arc;
+
 use dan_core::party::{Party, Realm};
 use dan_core::requirement::{
-    AllowList, AltinnRight, AltinnRole, ConsentRule, CustomSubject, LegalBasisRule, OnFailure,
-    OwnToken, PartyRelation, PartyType, PartyTypeRule, ReferenceKind, ReferenceRule, Relation,
-    Requirement, Role, Rule, ScopeRule, Undecided,
+    AllowList, AltinnRight, AltinnRole, ConsentRule, CpvList, CustomSubject, LegalBasisRule,
+    OnFailure, OwnToken, PartyRelation, PartyType, PartyTypeRule, ReferenceKind, ReferenceRule,
+    Relation, Requirement, Role, Rule, ScopeRule, Undecided,
 };
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
@@ -32,7 +34,7 @@ const ACTIONS: [(&str, &str); 6] = [
 ];
 
 /// Reads every rule of a dataset, in order. Identifiers are `<dataset>/<kind>`, a second one of the
-/// same kind `<dataset>/<kind>-2`.
+/// same kind `<dataset>/<kind>-2`. `cpv` are the codes of the catalogue, for legal bases.
 ///
 /// # Errors
 /// Which rule is not understood, and why.
@@ -40,6 +42,7 @@ pub(crate) fn read_rules(
     dataset: &str,
     plugin: &str,
     list: Vec<Value>,
+    cpv: Option<&Arc<CpvList>>,
 ) -> Result<Vec<Rule>, String> {
     if list.len() > RULES_MAX {
         return Err(format!("more than {RULES_MAX} rules"));
@@ -48,7 +51,7 @@ pub(crate) fn read_rules(
     for (at, value) in list.into_iter().enumerate() {
         let place = at.saturating_add(1);
         let mut rule =
-            read_rule(plugin, value).map_err(|reason| format!("rule {place}: {reason}"))?;
+            read_rule(plugin, value, cpv).map_err(|reason| format!("rule {place}: {reason}"))?;
         let kind = rule.requirement.kind().to_owned();
         let earlier = rules
             .iter()
@@ -63,7 +66,7 @@ pub(crate) fn read_rules(
     Ok(rules)
 }
 
-fn read_rule(plugin: &str, value: Value) -> Result<Rule, String> {
+fn read_rule(plugin: &str, value: Value, cpv: Option<&Arc<CpvList>>) -> Result<Rule, String> {
     let mut members = Members::of(value)?;
     let name = type_name(&mut members)?;
     let on_failure = match members.text("failureAction")?.as_deref() {
@@ -80,7 +83,7 @@ fn read_rule(plugin: &str, value: Value) -> Result<Rule, String> {
     Ok(Rule {
         id: String::new(),
         origin: format!("plugin {plugin}"),
-        requirement: read_requirement(&name, &mut members).map_err(in_rule)?,
+        requirement: read_requirement(&name, &mut members, cpv).map_err(in_rule)?,
         on_failure,
         contexts,
         at_harvest,
@@ -109,7 +112,11 @@ fn type_name(members: &mut Members) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-fn read_requirement(name: &str, members: &mut Members) -> Result<Requirement, String> {
+fn read_requirement(
+    name: &str,
+    members: &mut Members,
+    cpv: Option<&Arc<CpvList>>,
+) -> Result<Requirement, String> {
     Ok(match name {
         "AccreditationPartyRequirement" => Requirement::PartyRelation(relations(members)?),
         "AltinnRightsRequirement" => Requirement::Right(right(members)?),
@@ -123,24 +130,23 @@ fn read_requirement(name: &str, members: &mut Members) -> Result<Requirement, St
             pattern: pattern(members, "subjectRegex", CustomSubject::PATTERN_DEFAULT)?,
             description: members.text("subjectRegexDescription")?,
         }),
-        "LegalBasisRequirement" => Requirement::LegalBasis(legal_basis(members)?),
+        "LegalBasisRequirement" => Requirement::LegalBasis(legal_basis(members, cpv)?),
         "MaskinportenScopeRequirement" => Requirement::Scope(ScopeRule {
             required: filled(members.texts("requiredScopes")?, "requiredScopes")?,
         }),
         "PartyTypeRequirement" => Requirement::PartyType(party_types(members)?),
         "ProvideOwnTokenRequirement" => Requirement::OwnToken(OwnToken),
         "ReferenceRequirement" => Requirement::Reference(reference(members)?),
-        "SrrRequirement" => undecided("srr", name),
-        "WhiteListFromConfigRequirement" => undecided("allow-list-from-config", name),
+        "SrrRequirement" => Requirement::Undecided(Undecided {
+            kind: "srr".to_owned(),
+            wire_type: name.to_owned(),
+        }),
+        "WhiteListFromConfigRequirement" => {
+            // The settings it names are those of the core it was written for.
+            return Err("a plugin's rule cannot name lists in this node's settings".to_owned());
+        }
         "WhiteListRequirement" => Requirement::AllowList(allow_list(members)?),
         _ => return Err("this version knows no rule of that type".to_owned()),
-    })
-}
-
-fn undecided(kind: &str, wire_type: &str) -> Requirement {
-    Requirement::Undecided(Undecided {
-        kind: kind.to_owned(),
-        wire_type: wire_type.to_owned(),
     })
 }
 
@@ -186,21 +192,25 @@ fn consent(members: &mut Members) -> Result<ConsentRule, String> {
 }
 
 /// A bit mask (1 espd, 2 cpv), or the names with commas between them.
-fn legal_basis(members: &mut Members) -> Result<LegalBasisRule, String> {
+fn legal_basis(
+    members: &mut Members,
+    codes: Option<&Arc<CpvList>>,
+) -> Result<LegalBasisRule, String> {
     let text = required(members, "validLegalBasisTypes")?;
-    let mut rule = LegalBasisRule {
-        cpv: false,
-        espd: false,
-    };
+    let (mut espd, mut cpv) = (false, false);
     for word in text.split(',').map(str::trim) {
         match word.to_ascii_lowercase().as_str() {
-            "1" | "espd" => rule.espd = true,
-            "2" | "cpv" => rule.cpv = true,
-            "3" => (rule.espd, rule.cpv) = (true, true),
+            "1" | "espd" => espd = true,
+            "2" | "cpv" => cpv = true,
+            "3" => (espd, cpv) = (true, true),
             _ => return Err("unknown validLegalBasisTypes".to_owned()),
         }
     }
-    Ok(rule)
+    if cpv && codes.is_none() {
+        return Err("the catalogue has no list of CPV codes (tables/cpv_risk.toml)".to_owned());
+    }
+    let cpv = codes.filter(|_| cpv).cloned();
+    Ok(LegalBasisRule { cpv, espd })
 }
 
 fn reference(members: &mut Members) -> Result<ReferenceRule, String> {
@@ -303,8 +313,15 @@ mod tests {
 
     use super::*;
 
+    fn codes() -> Arc<CpvList> {
+        Arc::new(CpvList {
+            version: "v".to_owned(),
+            codes: ["45000000-7".to_owned()].into(),
+        })
+    }
+
     fn read(rule: Value) -> Result<Rule, String> {
-        read_rules("Demo", "demo", vec![rule]).map(|mut rules| rules.remove(0))
+        read_rules("Demo", "demo", vec![rule], Some(&codes())).map(|mut rules| rules.remove(0))
     }
 
     fn dan(name: &str) -> String {
@@ -498,13 +515,13 @@ mod tests {
     #[test]
     fn identifiers_are_unique_and_the_number_of_rules_is_bounded() {
         let own = || json!({"type": "ProvideOwnTokenRequirement"});
-        let ids: Vec<String> = read_rules("D", "p", vec![own(), own(), own()])
+        let ids: Vec<String> = read_rules("D", "p", vec![own(), own(), own()], None)
             .unwrap()
             .into_iter()
             .map(|rule| rule.id)
             .collect();
         assert_eq!(ids, ["D/own-token", "D/own-token-2", "D/own-token-3"]);
-        assert!(read_rules("D", "p", vec![own(); RULES_MAX + 1]).is_err());
+        assert!(read_rules("D", "p", vec![own(); RULES_MAX + 1], None).is_err());
     }
 
     #[test]
@@ -521,7 +538,30 @@ mod tests {
             let Requirement::LegalBasis(basis) = rule.unwrap().requirement else {
                 panic!("not a legal basis");
             };
-            assert_eq!((basis.cpv, basis.espd), (cpv, espd), "{types}");
+            let version = basis.cpv.map(|list| list.version.clone());
+            assert_eq!(version.is_some(), cpv, "{types}");
+            assert_eq!(basis.espd, espd, "{types}");
         }
+    }
+
+    #[test]
+    fn without_the_codes_of_the_catalogue_a_cpv_basis_is_not_understood_w06() {
+        let rule = |types: Value| {
+            let rule = json!({"type": "LegalBasisRequirement", "validLegalBasisTypes": types});
+            read_rules("D", "p", vec![rule], None)
+        };
+        assert!(rule(json!(1)).is_ok());
+        for types in [json!(2), json!(3)] {
+            let reason = rule(types).unwrap_err();
+            assert!(reason.contains("tables/cpv_risk.toml"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn lists_in_the_settings_of_another_core_are_not_understood_w06() {
+        let reason = read(json!({"type": "WhiteListFromConfigRequirement",
+            "ownerConfigKey": "AllowedOwners"}))
+        .unwrap_err();
+        assert!(reason.contains("settings"), "{reason}");
     }
 }

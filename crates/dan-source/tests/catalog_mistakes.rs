@@ -3,7 +3,9 @@
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::Arc;
 
+    use dan_core::secret::Secret;
     use dan_source::catalog_folder::{CatalogFiles, Environment, Problem, check_folder, load};
 
     const CONTEXT: &str = "name = \"Test\"\nowner = \"Digdir\"\n";
@@ -46,9 +48,15 @@ expect = "examples/a.values.json"
             .into_iter()
             .map(|(path, text)| (path.to_owned(), text.to_owned()));
         let files = CatalogFiles::from_texts(texts);
-        let settings = BTreeMap::from([("reg".to_owned(), "https://reg.example".to_owned())]);
-        let none = |_: &str| None;
-        match load(&files, &Environment::new(&settings, &none)) {
+        let settings = [
+            ("reg", "https://reg.example"),
+            ("owners", "991825827, 07056120454"),
+            ("blank", ""),
+        ];
+        let settings = settings.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let settings = BTreeMap::from(settings);
+        let key = |name: &str| (name == "key").then(|| Arc::new(Secret::new("u:p".to_owned())));
+        match load(&files, &Environment::new(&settings, &key)) {
             Ok(loaded) => loaded
                 .run_examples()
                 .iter()
@@ -221,8 +229,38 @@ expect = "examples/a.values.json"
         ),
         (
             "{subject.org}\"",
-            "{subject.org}\"\ntoken = { scope = \"x\" }",
-            "14: only `token = \"consent\"` is built; leave it out, or let a plugin serve this dataset",
+            "{subject.org}\"\ntoken = {}",
+            "14: [token] has no `scope`; add `scope = …`",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\ntoken = { scope = \"x\", resource = \"y\" }",
+            "14: `resource` in [token] is not built yet; leave it out, or let a plugin serve this dataset",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\ntoken = { scope = \"a  b\" }",
+            "14: `a  b` is no scope; write scopes with one blank between them",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\ntoken = \"maskinporten\"",
+            "14: `token = \"maskinporten\"` is not built; write \"caller\" with scope = \"…\", \"consent\", or { scope = \"…\" } for a token of ours",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\ntoken = \"caller\"",
+            "10: [[call]] has no `scope`; add `scope = …`",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\ntoken = \"caller\"\nscope = \"a,b\"",
+            "15: `a,b` is no scope; write scopes with one blank between them",
+        ),
+        (
+            "{subject.org}\"",
+            "{subject.org}\"\nscope = \"a:b\"",
+            "14: unknown key `scope` in [[call]]; known here: id, source, get, query, headers, timeout, fail, optional, token",
         ),
         (
             "{subject.org}\"",
@@ -395,8 +433,68 @@ expect = "examples/a.values.json"
             "[[require]] has no `resource`; add `resource = …`",
         ),
         (
-            "kind = \"role\"\ncode = \"DAGL\"\noffered_by = \"subjekt\"\ncovered_by = \"owner\"",
+            "kind = \"role\"\nrole = \"DAGL\"\noffered_by = \"subjekt\"\ncovered_by = \"owner\"",
             "`subjekt` is no party of a request; did you mean `subject`?",
+        ),
+        (
+            "kind = \"role\"\nrole = \"DAGL\"\noffered_by = \"owner\"\ncovered_by = \"owner\"",
+            "`offered_by` and `covered_by` in [[require]] are the same; offered_by is who gives, covered_by is who may act",
+        ),
+        (
+            "kind = \"role\"\nrole = \"DA GL\"\noffered_by = \"subject\"\ncovered_by = \"owner\"",
+            "`DA GL` is nothing that Altinn knows; write a code such as \"DAGL\"",
+        ),
+        (
+            "kind = \"role\"\ncode = \"DAGL\"\nrole = \"DAGL\"\noffered_by = \"subject\"\ncovered_by = \"owner\"",
+            "unknown key `code` in [[require]]; did you mean `role`?",
+        ),
+        (
+            "kind = \"right\"\noffered_by = \"subject\"\ncovered_by = \"owner\"",
+            "[[require]] needs either `resource`, or `service` and `edition`; write resource = \"…\" as the resource register of Altinn has it",
+        ),
+        (
+            "kind = \"right\"\nresource = \"r\"\nservice = \"1\"\nedition = \"1\"\noffered_by = \"subject\"\ncovered_by = \"owner\"",
+            "[[require]] needs either `resource`, or `service` and `edition`; write resource = \"…\" as the resource register of Altinn has it",
+        ),
+        (
+            "kind = \"right\"\nservice = \"5616\"\noffered_by = \"subject\"\ncovered_by = \"owner\"",
+            "[[require]] has no `edition`; add `edition = …`",
+        ),
+        (
+            "kind = \"right\"\nservice = \"a\"\nedition = \"1\"\noffered_by = \"subject\"\ncovered_by = \"owner\"",
+            "`a` is nothing that Altinn knows; write digits in quotes, such as \"5616\"",
+        ),
+        (
+            "kind = \"right\"\nresource = \"5616/1\"\noffered_by = \"subject\"\ncovered_by = \"owner\"",
+            "`5616/1` is nothing that Altinn knows; write an identifier of lower-case letters, digits, _ and -",
+        ),
+        (
+            "kind = \"right\"\nresource = \"r\"\nactions = [\"re ad\"]\noffered_by = \"subject\"\ncovered_by = \"owner\"",
+            "`re ad` is nothing that Altinn knows; write a word such as \"read\"",
+        ),
+        (
+            "kind = \"legal-basis\"\naccepts = \"cpv\"",
+            "there is no table `cpv_risk`; add tables/cpv_risk.toml with the CPV codes",
+        ),
+        (
+            "kind = \"legal-basis\"\naccepts = \"espd\"\ncpv = \"cpv_risk\"",
+            "`cpv` in [[require]] without accepts = [\"cpv\"]; leave it out, or accept that basis",
+        ),
+        (
+            "kind = \"allow-list-from-config\"",
+            "[[require]] says nothing about requestor, subject or owner; a rule that allows everything is no rule",
+        ),
+        (
+            "kind = \"allow-list-from-config\"\nowner = \"ownners\"",
+            "the setting `ownners` is not in the node's configuration; did you mean `owners`?",
+        ),
+        (
+            "kind = \"allow-list-from-config\"\nowner = \"owners\"",
+            "entry 2 of the setting `owners`: not a valid Norwegian organisation number (9 digits) or identity number (11 digits); write identifiers with commas between them",
+        ),
+        (
+            "kind = \"allow-list-from-config\"\nrequestor = \"blank\"",
+            "entry 1 of the setting `blank`: not a valid Norwegian organisation number (9 digits) or identity number (11 digits); write identifiers with commas between them",
         ),
         (
             "kind = \"own-token\"\non_failure = \"allow\"",
@@ -504,6 +602,16 @@ expect = "examples/a.values.json"
             "tables/param.toml: `param` cannot name a table: it means something already; choose a name other than subject, requestor, owner, param, now, item, setting, each",
         ),
         (
+            "tables/cpv_risk.toml",
+            "[[code]]\ncode = \"45000000-7\"\n",
+            "tables/cpv_risk.toml: a list of CPV codes has a version; write version = \"2025-01\" before the first row",
+        ),
+        (
+            "tables/cpv_risk.toml",
+            "version = 7\n[[code]]\ncode = \"45000000-7\"\n",
+            "tables/cpv_risk.toml:1: a table is one list of rows; write rows as [[row]]: every table of a file under the same name",
+        ),
+        (
             "datasets/a b.toml",
             GOOD,
             "datasets/a b.toml:1: `a b` cannot name a dataset; use letters a to z, digits, `.`, `_` and `-`, at most 200",
@@ -522,6 +630,77 @@ expect = "examples/a.values.json"
         }
     }
 
+    const CPV_RULE: &str = "\n[[require]]\nkind = \"legal-basis\"\naccepts = \"cpv\"\n";
+
+    /// A list that is none is told once, where it is; one that a rule names, where it is named.
+    #[test]
+    fn lists_of_cpv_codes_are_lists_of_cpv_codes() {
+        let bad = "version = \"v\"\n[[code]]\ncode = \"45000000\"\n";
+        let context = format!("{CONTEXT}{CPV_RULE}");
+        let usual = problems_of(&[
+            ("contexts/test-product.toml", &context),
+            ("tables/cpv_risk.toml", bad),
+        ]);
+        assert_eq!(
+            usual,
+            [
+                "tables/cpv_risk.toml: a row has no CPV code; write code = \"45000000-7\": eight digits, a hyphen and the control digit"
+            ]
+        );
+        let context = format!("{context}cpv = \"own\"\n");
+        let own = problems_of(&[
+            ("contexts/test-product.toml", &context),
+            ("tables/own.toml", bad),
+        ]);
+        assert_eq!(
+            own,
+            [
+                "contexts/test-product.toml:7: the table `own` holds no CPV codes: a row has no CPV code; write code = \"45000000-7\": eight digits, a hyphen and the control digit"
+            ]
+        );
+        let unread = problems_of(&[
+            ("contexts/test-product.toml", &context),
+            ("tables/own.toml", "n = 1\n"),
+        ]);
+        assert_eq!(unread.len(), 1, "{unread:?}");
+    }
+
+    #[test]
+    fn a_call_has_one_authorization() {
+        let source = "address = \"{setting.reg}\"\n[credential]\nbasic = \"secret:key\"\n";
+        let call = GOOD.replace(
+            "{subject.org}\"",
+            "{subject.org}\"\ntoken = \"caller\"\nscope = \"a:b\"",
+        );
+        let found = problems_of(&[("sources/reg.toml", source), ("datasets/D.toml", &call)]);
+        assert_eq!(
+            found,
+            [
+                "datasets/D.toml:10: the call wants a token, and its source has `basic`; a request has one Authorization: leave out one of the two"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_source_this_node_is_not_set_up_for_closes_its_datasets() {
+        let files = [
+            ("contexts/test-product.toml", CONTEXT),
+            ("sources/reg.toml", "address = \"{setting.nope}/x\"\n"),
+            ("datasets/D.toml", GOOD),
+            ("examples/a.json", "{}"),
+            ("examples/a.values.json", "{}"),
+        ];
+        let files = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        let settings = BTreeMap::new();
+        let loaded = load(
+            &CatalogFiles::from_texts(files),
+            &Environment::new(&settings, &|_| None),
+        );
+        let loaded = loaded.unwrap();
+        let why = loaded.datasets[0].dataset.unavailable.as_deref().unwrap();
+        assert!(why.contains("reg needs the setting `nope`"), "{why}");
+    }
+
     #[test]
     fn all_mistakes_of_all_files_come_in_one_run_by_file_and_line() {
         let dataset = GOOD
@@ -531,7 +710,7 @@ expect = "examples/a.values.json"
             ("datasets/D.toml", &dataset),
             ("datasets/E.toml", "[dataset]\n"),
             ("contexts/test-product.toml", "owner = 5\n"),
-            ("sources/reg.toml", "address = \"{setting.nope}\"\n"),
+            ("sources/reg.toml", "address = \"nowhere\"\n"),
         ]);
         let places: Vec<&str> = found
             .iter()

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use dan_core::catalog::Catalog;
@@ -10,6 +11,9 @@ mod tests {
     use dan_core::testkit::fakes::StillClock;
     use dan_source::catalog_folder::{CatalogFiles, Environment, Loaded, load};
     use dan_source::declared::SourcePorts;
+
+    const CODES: &str =
+        "version = \"v1\"\n[[code]]\ncode = \"45000000-7\"\nabout = \"Construction work\"\n";
 
     struct Nowhere;
 
@@ -33,10 +37,24 @@ mod tests {
                 ("contexts/t.toml", context),
                 ("datasets/D.toml", &dataset),
                 ("examples/v.json", "{\"v\": \"x\"}"),
+                ("tables/cpv_risk.toml", CODES),
+                (
+                    "tables/own.toml",
+                    "version = \"mine\"\n[[c]]\ncode = \"60000000-8\"\n",
+                ),
             ]
             .map(|(path, text)| (path.to_owned(), text.to_owned())),
         );
-        load(&files, &Environment::invented()).unwrap_or_else(|problems| panic!("{problems:#?}"))
+        let settings = BTreeMap::from(
+            [
+                ("owners", "991825827, nor-freg::07056120453,974760673 "),
+                ("subjects", "998997801"),
+            ]
+            .map(|(name, text)| (name.to_owned(), text.to_owned())),
+        );
+        let no_secrets = |_: &str| None;
+        load(&files, &Environment::new(&settings, &no_secrets))
+            .unwrap_or_else(|problems| panic!("{problems:#?}"))
     }
 
     fn rules(text: &str) -> Vec<Rule> {
@@ -89,7 +107,17 @@ mod tests {
         (
             "kind = \"legal-basis\"\naccepts = \"cpv\"",
             "legal-basis",
-            "LegalBasis(LegalBasisRule { cpv: true, espd: false })",
+            "LegalBasis(LegalBasisRule { cpv: Some(CpvList { version: \"v1\", codes: {\"45000000-7\"} }), espd: false })",
+        ),
+        (
+            "kind = \"legal-basis\"\naccepts = [\"espd\", \"cpv\"]\ncpv = \"own\"",
+            "legal-basis",
+            "LegalBasis(LegalBasisRule { cpv: Some(CpvList { version: \"mine\", codes: {\"60000000-8\"} }), espd: true })",
+        ),
+        (
+            "kind = \"legal-basis\"\naccepts = \"espd\"",
+            "legal-basis",
+            "LegalBasis(LegalBasisRule { cpv: None, espd: true })",
         ),
         (
             "kind = \"consent\"\nresource = \"r\"\nscope = \"s\"\ndays = 90\nsrr = true",
@@ -97,12 +125,17 @@ mod tests {
             "Consent(ConsentRule { resource: Some(\"r\"), token_scope: Some(\"s\"), days: Some(90), service_code: None, service_edition: 0, requires_srr: true })",
         ),
         (
-            "kind = \"role\"\ncode = \"DAGL\"\noffered_by = \"subject\"\ncovered_by = \"owner\"",
+            "kind = \"role\"\nrole = \"DAGL\"\noffered_by = \"subject\"\ncovered_by = \"owner\"",
             "role",
             "Role(AltinnRole { role_code: \"DAGL\", offered_by: Subject, covered_by: Owner })",
         ),
         (
-            "kind = \"right\"\nservice_code = \"1\"\nservice_edition = \"2\"\noffered_by = \"subject\"\ncovered_by = \"requestor\"\nactions = [\"Read\"]",
+            "kind = \"right\"\nresource = \"dan-test\"\noffered_by = \"subject\"\ncovered_by = \"owner\"",
+            "right",
+            "Right(AltinnRight { service_code: \"dan-test\", service_edition: \"\", offered_by: Subject, covered_by: Owner, actions: [] })",
+        ),
+        (
+            "kind = \"right\"\nservice = \"1\"\nedition = \"2\"\noffered_by = \"subject\"\ncovered_by = \"requestor\"\nactions = [\"Read\"]",
             "right",
             "Right(AltinnRight { service_code: \"1\", service_edition: \"2\", offered_by: Subject, covered_by: Requestor, actions: [\"Read\"] })",
         ),
@@ -112,9 +145,9 @@ mod tests {
             "Undecided(Undecided { kind: \"srr\", wire_type: \"SrrRequirement\" })",
         ),
         (
-            "kind = \"allow-list-from-config\"",
+            "kind = \"allow-list-from-config\"\nowner = \"owners\"\nsubject = \"subjects\"",
             "allow-list-from-config",
-            "Undecided(Undecided { kind: \"allow-list-from-config\", wire_type: \"WhiteListFromConfigRequirement\" })",
+            "AllowListFromConfig(AllowListFromConfig { lists: [ConfiguredList { role: Subject, setting: \"subjects\", parties: [Party(998997801)] }, ConfiguredList { role: Owner, setting: \"owners\", parties: [Party(991825827), Party((person)), Party(974760673)] }] })",
         ),
     ];
 
@@ -131,6 +164,30 @@ mod tests {
             assert!(rule.at_harvest && rule.contexts.is_empty());
             assert_eq!(rule.on_failure, OnFailure::Deny);
         }
+    }
+
+    #[test]
+    fn the_codes_of_the_usual_table_are_known_outside_of_rules() {
+        let loaded = loaded("contexts = [\"T\"]", "");
+        let list = loaded.cpv.expect("tables/cpv_risk.toml");
+        assert_eq!(list.version, "v1");
+        assert_eq!(Vec::from_iter(&list.codes), ["45000000-7"]);
+    }
+
+    /// `dan catalog check` knows no node, and nobody is on a list that is not there.
+    #[test]
+    fn without_a_node_a_configured_list_is_empty() {
+        let rule = "[[require]]\nkind = \"allow-list-from-config\"\nowner = \"owners\"\n";
+        let context = format!("name = \"T\"\nowner = \"O\"\n{rule}");
+        let files = CatalogFiles::from_texts([("contexts/t.toml".to_owned(), context)]);
+        let loaded = load(&files, &Environment::invented()).expect("no mistake");
+        let Requirement::AllowListFromConfig(list) =
+            &loaded.contexts[0].context.rules[0].requirement
+        else {
+            panic!("a configured list");
+        };
+        assert_eq!(list.lists.len(), 1);
+        assert!(list.lists[0].parties.is_empty());
     }
 
     #[test]
@@ -152,6 +209,7 @@ mod tests {
         let ports = SourcePorts {
             fetch: Arc::new(Nowhere),
             clock: Arc::new(StillClock::default()),
+            tokens: None,
         };
         let supplies = loaded.supplies(&ports);
         let contexts = loaded.service_contexts();

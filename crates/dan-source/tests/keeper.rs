@@ -5,12 +5,14 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use dan_core::catalog::CatalogHandle;
     use dan_core::dataset::Dataset;
     use dan_core::ports::{
         CallContext, Fetch, FetchError, FetchReply, FetchRequest, PortFuture, Source,
     };
+    use dan_core::requirement::CpvList;
     use dan_core::testkit::builders;
     use dan_core::testkit::fakes::{FakeSource, START, StillClock};
     use dan_source::declared::SourcePorts;
@@ -33,6 +35,8 @@ mod tests {
     struct Plugin {
         source: Arc<FakeSource>,
         offers: Mutex<Result<Vec<&'static str>, String>>,
+        /// Versions of the CPV codes it was asked with.
+        codes: Mutex<Vec<Option<String>>>,
     }
 
     impl Plugin {
@@ -40,6 +44,7 @@ mod tests {
             Arc::new(Self {
                 source: Arc::default(),
                 offers: Mutex::new(offers),
+                codes: Mutex::default(),
             })
         }
 
@@ -55,8 +60,11 @@ mod tests {
 
         fn discover<'a>(
             &'a self,
+            cpv: Option<Arc<CpvList>>,
             _ctx: &'a CallContext,
         ) -> PortFuture<'a, Result<Vec<Dataset>, String>> {
+            let version = cpv.map(|list| list.version.clone());
+            self.codes.lock().unwrap().push(version);
             let offers = self.offers.lock().unwrap().clone();
             let datasets = offers.map(|names| {
                 let datasets = names.iter().map(|name| Dataset {
@@ -74,7 +82,7 @@ mod tests {
         plugins: Vec<Arc<dyn Discover>>,
     ) -> (CatalogKeeper, Arc<CatalogHandle>) {
         let handle = Arc::new(CatalogHandle::default());
-        let settings = ["er", "skatt", "testdata"]
+        let settings = ["er", "freg", "skatt", "skatt_person", "testdata"]
             .map(|name| (name.to_owned(), format!("https://{name}.example")));
         let config = KeeperConfig {
             origin,
@@ -83,6 +91,7 @@ mod tests {
             ports: SourcePorts {
                 fetch: Arc::new(Nowhere),
                 clock: Arc::new(StillClock::default()),
+                tokens: None,
             },
             plugins,
             decorate: Arc::new(|source| source),
@@ -207,6 +216,42 @@ mod tests {
         assert_eq!(offered(&handle), ["P2", "Q1", "Q2"]);
         assert!(!handle.problems().is_empty());
         assert_eq!(names(&handle), ["A", "B"]);
+    }
+
+    /// Rules of plugins hold the codes they were read with, so new codes are read again at once.
+    #[tokio::test]
+    async fn plugins_are_asked_with_the_codes_of_the_catalogue_and_again_when_they_change() {
+        let root = tempfile::tempdir().unwrap();
+        context(root.path(), "a", "name = \"A\"\nowner = \"O\"\n");
+        let write = |version: &str| {
+            let folder = root.path().join("tables");
+            std::fs::create_dir_all(&folder).unwrap();
+            let text = format!("version = \"{version}\"\n[[code]]\ncode = \"45000000-7\"\n");
+            std::fs::write(folder.join("cpv_risk.toml"), text).unwrap();
+        };
+        let plugin = Plugin::new(Ok(vec!["P"]));
+        let origin = CatalogOrigin::Folder(root.path().to_owned());
+        let (mut keeper, _handle) = keeper(origin, vec![Arc::clone(&plugin) as _]);
+        let id: Arc<str> = Arc::from("catalogue");
+        keeper.refresh_plugins(&id).await;
+        write("v1");
+        assert_eq!(keeper.refresh_folder().await, Refresh::Replaced);
+        keeper.refresh_plugins(&id).await;
+        write("v2");
+        assert_eq!(keeper.refresh_folder().await, Refresh::Replaced);
+        let enough = async {
+            while plugin.codes.lock().unwrap().len() < 3 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let enough = async {
+            let waiting = tokio::time::timeout(Duration::from_secs(60), enough).await;
+            waiting.expect("the plugin is asked at once");
+        };
+        keeper.run(id, enough).await;
+        let asked = plugin.codes.lock().unwrap().clone();
+        let asked: Vec<Option<&str>> = asked.iter().map(Option::as_deref).collect();
+        assert_eq!(asked, [None, Some("v1"), Some("v2")]);
     }
 
     #[tokio::test]

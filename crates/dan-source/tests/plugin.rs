@@ -20,7 +20,7 @@ mod tests {
     use dan_core::ports::{
         CallContext, FetchError, HarvestOrder, PortFuture, Source, SourceError, SourceFailure,
     };
-    use dan_core::requirement::{OnFailure, Requirement};
+    use dan_core::requirement::{CpvList, OnFailure, Requirement};
     use dan_core::secret::Secret;
     use dan_core::statement::sha256;
     use dan_core::testkit::builders::{
@@ -606,7 +606,7 @@ mod tests {
         let error = plugin(&fetch).harvest(&order, &ctx).await.unwrap_err();
         assert_eq!(error.failure, SourceFailure::Unreachable);
         assert_eq!(
-            plugin(&fetch).discover(&ctx).await.unwrap_err(),
+            plugin(&fetch).discover(None, &ctx).await.unwrap_err(),
             "no answer in time"
         );
     }
@@ -692,9 +692,6 @@ mod tests {
        "AcceptedFormat": "^[0-9]{4}-[0-9]{1,8}$"},
       {"$type": "Dan.Common.Models.SrrRequirement, Dan.Common", "failureAction": 0,
        "requiredOnEvidenceHarvester": true, "serviceCode": "5132", "serviceEdition": "1"},
-      {"$type": "Dan.Common.Models.WhiteListFromConfigRequirement, Dan.Common",
-       "failureAction": 0, "requiredOnEvidenceHarvester": true, "ownerConfigKey": null,
-       "requestorConfigKey": "SomeSettingName", "subjectConfigKey": null},
       {"$type": "Dan.Common.Models.WhiteListRequirement, Dan.Common", "failureAction": 0,
        "requiredOnEvidenceHarvester": true, "allowedParties": [{"Key": 3, "Value": "991825827"}]}
     ]"#;
@@ -706,9 +703,40 @@ mod tests {
             "authorizationRequirements": rules})
     }
 
-    async fn discover(metadata: &Value) -> Vec<Dataset> {
+    fn codes() -> Arc<CpvList> {
+        Arc::new(CpvList {
+            version: "v".to_owned(),
+            codes: ["45000000-7".to_owned()].into(),
+        })
+    }
+
+    async fn discover_with(metadata: &Value, cpv: Option<Arc<CpvList>>) -> Vec<Dataset> {
         let fetch = Scripted::new([reply(200, metadata)]);
-        plugin(&fetch).discover(&call_context()).await.unwrap()
+        let plugin = plugin(&fetch);
+        plugin.discover(cpv, &call_context()).await.unwrap()
+    }
+
+    async fn discover(metadata: &Value) -> Vec<Dataset> {
+        discover_with(metadata, Some(codes())).await
+    }
+
+    #[tokio::test]
+    async fn rules_that_need_what_this_node_does_not_know_close_their_dataset_w06() {
+        let basis = json!({"type": "LegalBasisRequirement", "validLegalBasisTypes": 2});
+        let list = json!({"$type":
+            "Dan.Common.Models.WhiteListFromConfigRequirement, Dan.Common",
+            "ownerConfigKey": null, "requestorConfigKey": "SomeSettingName"});
+        let metadata = json!([definition("Basis", &[basis]), definition("List", &[list])]);
+        let datasets = discover_with(&metadata, None).await;
+        let reasons: Vec<&str> = datasets
+            .iter()
+            .map(|dataset| dataset.unavailable.as_deref().unwrap_or("open"))
+            .collect();
+        assert!(reasons[0].contains("no list of CPV codes"), "{reasons:?}");
+        assert!(reasons[1].contains("settings"), "{reasons:?}");
+        assert!(datasets.iter().all(|dataset| dataset.rules.len() == 1));
+        let known = discover(&metadata).await;
+        assert_eq!(known[0].unavailable, None);
     }
 
     #[tokio::test]
@@ -738,7 +766,6 @@ mod tests {
                 "All/own-token",
                 "All/reference",
                 "All/srr",
-                "All/allow-list-from-config",
                 "All/allow-list"
             ]
         );
@@ -747,7 +774,8 @@ mod tests {
             (basis.on_failure, basis.at_harvest),
             (OnFailure::Skip, false)
         );
-        assert!(matches!(&basis.requirement, Requirement::LegalBasis(b) if b.cpv && !b.espd));
+        assert!(matches!(&basis.requirement, Requirement::LegalBasis(b)
+            if b.cpv.as_deref().is_some_and(|list| list.version == "v") && !b.espd));
         assert_eq!(datasets[0].rules[6].contexts, ["eBevis"]);
         assert!(
             datasets[0]
@@ -763,7 +791,7 @@ mod tests {
         let plugin = Arc::new(plugin(&fetch));
         let ctx = call_context();
         let discover: &dyn Discover = &plugin;
-        let datasets = discover.discover(&ctx).await.unwrap();
+        let datasets = discover.discover(None, &ctx).await.unwrap();
         assert_eq!(datasets[0].name, "Fine");
         assert_eq!(discover.source().id(), "ebevis");
         let seen = fetch.seen().remove(0);
@@ -819,7 +847,12 @@ mod tests {
             Answer::Fails(FetchError::Network("reset".to_owned())),
         ] {
             let fetch = Scripted::new([answer]);
-            assert!(plugin(&fetch).discover(&call_context()).await.is_err());
+            assert!(
+                plugin(&fetch)
+                    .discover(None, &call_context())
+                    .await
+                    .is_err()
+            );
         }
     }
 

@@ -88,9 +88,10 @@ mod tests {
     }
 
     fn shipped() -> Loaded {
-        let settings: BTreeMap<String, String> = ["er", "skatt", "testdata"]
-            .map(|name| (name.to_owned(), format!("https://{name}.example/api")))
-            .into();
+        let settings: BTreeMap<String, String> =
+            ["er", "freg", "skatt", "skatt_person", "testdata"]
+                .map(|name| (name.to_owned(), format!("https://{name}.example/api")))
+                .into();
         let no_secrets = |_: &str| None;
         let environment = Environment::new(&settings, &no_secrets);
         load(&CatalogFiles::embedded(), &environment).expect("no mistake")
@@ -111,6 +112,7 @@ mod tests {
         let ports = SourcePorts {
             fetch: Arc::clone(&register) as _,
             clock: Arc::clone(&fakes.clock) as _,
+            tokens: None,
         };
         let contexts = loaded.service_contexts();
         let supplies = loaded.supplies(&ports);

@@ -48,7 +48,7 @@ mod tests {
             let query = FactQuery::Unit(org(number));
             match self.register.find(&query, &call_context()).await? {
                 Fact::Unit(unit) => Ok(unit),
-                Fact::Units(_) => panic!("a list was not asked for"),
+                Fact::Units(_) | Fact::Held(_) => panic!("one unit was asked for"),
             }
         }
 
@@ -56,7 +56,7 @@ mod tests {
             let query = FactQuery::SubUnits(org(number));
             match self.register.find(&query, &call_context()).await? {
                 Fact::Units(units) => Ok(units),
-                Fact::Unit(_) => panic!("one unit was not asked for"),
+                Fact::Unit(_) | Fact::Held(_) => panic!("a list was asked for"),
             }
         }
 

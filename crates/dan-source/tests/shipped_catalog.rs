@@ -5,7 +5,7 @@ mod tests {
     use std::path::Path;
 
     use dan_core::dataset::ValueType;
-    use dan_core::requirement::Requirement;
+    use dan_core::requirement::{Requirement, Role};
     use dan_source::catalog_folder::{
         CatalogFiles, Declared, Environment, Loaded, Problem, check_folder, embedded, load,
     };
@@ -217,6 +217,71 @@ mod tests {
         assert_eq!(
             dataset(&loaded, "TildaMetadatav1").definition.source_name(),
             "declared"
+        );
+    }
+
+    /// `wire-api.md` §11: the list of the reference, to the code.
+    #[test]
+    fn the_cpv_codes_are_those_of_the_reference() {
+        const CODES: &str = "45000000-7 45100000-8 45200000-9 45300000-0 45400000-1 45500000-2 \
+            50000000-5 51000000-9 55000000-0 55100000-1 55200000-2 55300000-3 55400000-4 \
+            55500000-5 55900000-9 60000000-8 60100000-9 60112000-6 90000000-7 90610000-6 \
+            90900000-6 90911000-6 90913000-0 90919000-2";
+        let list = loaded().cpv.expect("tables/cpv_risk.toml");
+        let codes: Vec<&str> = list.codes.iter().map(String::as_str).collect();
+        assert_eq!(codes, CODES.split_ascii_whitespace().collect::<Vec<_>>());
+        assert_eq!(list.version, "2025-01");
+    }
+
+    /// `services.md` §7.
+    #[test]
+    fn datasets_about_persons_are_asked_with_a_token_of_the_caller() {
+        let loaded = loaded();
+        for (name, scope, source) in [
+            (
+                "FregPerson",
+                "folkeregister:deling/offentligmedhjemmel",
+                "freg",
+            ),
+            (
+                "SummertSkattegrunnlag",
+                "skatteetaten:summertskattegrunnlag",
+                "skatt_person",
+            ),
+        ] {
+            let declared = dataset(&loaded, name);
+            let rules = declared.dataset.rules.iter();
+            let kinds: Vec<&str> = rules.map(|rule| rule.requirement.kind()).collect();
+            assert_eq!(kinds, ["own-token", "party"], "{name}");
+            assert_eq!(declared.dataset.contexts, ["DigitaleHelgeland"]);
+            assert_eq!(declared.dataset.source_scopes.as_deref(), Some(scope));
+            assert_eq!(declared.definition.source_name(), source);
+            assert!(!declared.dataset.public);
+        }
+    }
+
+    #[test]
+    fn roles_and_rights_are_tried_by_the_test_datasets() {
+        let loaded = loaded();
+        let rule = |name: &str| dataset(&loaded, name).dataset.rules[0].requirement.clone();
+        let Requirement::Role(role) = rule("DanTestRolle") else {
+            panic!("a role is required");
+        };
+        assert_eq!(role.role_code, "DAGL");
+        let Requirement::Right(right) = rule("DanTestRettighet") else {
+            panic!("a right is required");
+        };
+        assert_eq!(
+            (right.service_code.as_str(), right.actions.len()),
+            ("dan-test", 1)
+        );
+        assert_eq!(
+            (role.offered_by, role.covered_by),
+            (Role::Subject, Role::Requestor)
+        );
+        assert_eq!(
+            (right.offered_by, right.covered_by),
+            (Role::Subject, Role::Requestor)
         );
     }
 }

@@ -5,10 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dan_core::accreditation::{Accreditation, AccreditationId};
 use dan_core::audit::link;
+use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, PortFuture, Store, StoreError, Stored, StoredAudit,
-    Write,
+    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, PortFuture, Store, StoreError,
+    Stored, StoredAudit, Write,
 };
+use dan_core::time::Timestamp;
 use dan_core::usage::{UsageKey, UsageRow};
 
 use crate::record::{AuditRow, decode_audit, encode_audit};
@@ -16,6 +18,9 @@ use crate::seal::Sealer;
 
 /// Most rows of each kind; a node that gets there has outgrown memory.
 const ROWS_MAX: usize = 1_000_000;
+
+/// Owner, and digest of its key.
+type ApplicationKey = (OrgNumber, [u8; 32]);
 
 /// Keeps values as they are; audit rows as they would be stored, under a key that nobody has.
 pub(crate) struct MemoryStore {
@@ -29,6 +34,7 @@ struct State {
     grants: BTreeMap<AccreditationId, Stored<Accreditation>>,
     keys: BTreeMap<String, ApiKeyRecord>,
     usage: BTreeMap<UsageKey, u64>,
+    applications: BTreeMap<ApplicationKey, IdempotencyRecord>,
     /// Text and link of each row; the first has sequence 1.
     audit: Vec<(String, [u8; 32])>,
 }
@@ -39,6 +45,7 @@ struct Changes {
     grants: BTreeMap<AccreditationId, Option<Stored<Accreditation>>>,
     keys: BTreeMap<String, ApiKeyRecord>,
     uses: BTreeMap<UsageKey, u64>,
+    applications: BTreeMap<ApplicationKey, Option<IdempotencyRecord>>,
     audit: Vec<String>,
 }
 
@@ -88,12 +95,29 @@ impl MemoryStore {
                     && filter
                         .changed_after
                         .is_none_or(|after| stored.value.last_changed > after)
+                    && filter.after.as_ref().is_none_or(|after| {
+                        let grant = &stored.value;
+                        (grant.last_changed, &grant.id) > (after.last_changed, &after.id)
+                    })
             })
             .cloned()
             .collect();
         // Stable, and the map is in order of identifiers: equal changes always come alike.
         found.sort_by_key(|stored| stored.value.last_changed);
         found.truncate(wide(filter.count_max));
+        found
+    }
+
+    fn list_ended(&self, before: Timestamp, count_max: u32) -> Vec<Stored<Accreditation>> {
+        let mut found: Vec<_> = self
+            .lock()
+            .grants
+            .values()
+            .filter(|stored| stored.value.valid_to < before)
+            .cloned()
+            .collect();
+        found.sort_by_key(|stored| stored.value.valid_to);
+        found.truncate(wide(count_max));
         found
     }
 
@@ -147,8 +171,41 @@ impl Changes {
             Write::PutApiKey(key) => {
                 self.keys.insert(key.id.clone(), (**key).clone());
             }
+            Write::PutIdempotency { value, now } => self.remember(state, value, *now)?,
+            Write::ForgetIdempotency(before) => self.forget(state, *before),
         }
         Ok(())
+    }
+
+    fn remember(
+        &mut self,
+        state: &State,
+        value: &IdempotencyRecord,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let key = (value.owner, value.key_digest);
+        let known = match self.applications.get(&key) {
+            Some(changed) => changed.as_ref(),
+            None => state.applications.get(&key),
+        };
+        if known.is_some_and(|known| known.expires > now) {
+            return Err(StoreError::Conflict);
+        }
+        self.applications.insert(key, Some(value.clone()));
+        Ok(())
+    }
+
+    fn forget(&mut self, state: &State, before: Timestamp) {
+        for (key, known) in &state.applications {
+            if known.expires < before {
+                self.applications.entry(*key).or_insert(None);
+            }
+        }
+        for changed in self.applications.values_mut() {
+            if changed.as_ref().is_some_and(|new| new.expires < before) {
+                *changed = None;
+            }
+        }
     }
 
     fn expect(&self, state: &State, id: &AccreditationId, revision: u64) -> Result<(), StoreError> {
@@ -173,10 +230,15 @@ impl Changes {
             .uses
             .keys()
             .filter(|key| !state.usage.contains_key(key));
+        let new_applications = self
+            .applications
+            .iter()
+            .filter(|(key, changed)| changed.is_some() && !state.applications.contains_key(key));
         let full = [
             (state.grants.len(), new_grants.count()),
             (state.keys.len(), new_keys.count()),
             (state.usage.len(), new_counts.count()),
+            (state.applications.len(), new_applications.count()),
             (state.audit.len(), self.audit.len()),
         ]
         .into_iter()
@@ -203,6 +265,12 @@ impl State {
             let count = self.usage.entry(key).or_default();
             *count = count.saturating_add(uses);
         }
+        for (key, changed) in changes.applications {
+            match changed {
+                Some(value) => self.applications.insert(key, value),
+                None => self.applications.remove(&key),
+            };
+        }
         for text in changes.audit {
             let previous = self.audit.last().map_or([0; 32], |(_, link)| *link);
             let next = link(&previous, text.as_bytes());
@@ -224,6 +292,22 @@ impl Store for MemoryStore {
         filter: &'a AccreditationFilter,
     ) -> PortFuture<'a, Result<Vec<Stored<Accreditation>>, StoreError>> {
         Box::pin(async move { Ok(self.list(filter)) })
+    }
+
+    fn ended(
+        &self,
+        before: Timestamp,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<Stored<Accreditation>>, StoreError>> {
+        Box::pin(async move { Ok(self.list_ended(before, count_max)) })
+    }
+
+    fn idempotency<'a>(
+        &'a self,
+        owner: OrgNumber,
+        key_digest: &'a [u8; 32],
+    ) -> PortFuture<'a, Result<Option<IdempotencyRecord>, StoreError>> {
+        Box::pin(async move { Ok(self.lock().applications.get(&(owner, *key_digest)).cloned()) })
     }
 
     fn api_key<'a>(

@@ -1,8 +1,8 @@
 //! Stored shapes, shared by all adapters: JSON text with a version number in each record.
 //!
 //! What identifies a person is sealed here, so that no adapter can forget it: persons, custom
-//! subjects, every parameter value, the content of legal bases, and the address a subject is sent
-//! back to. Organisations and foreign parties stay readable. Evidence has no shape here: it is
+//! subjects, every parameter value, the content of legal bases, the address a subject is sent back
+//! to, and what is known of an application. Organisations and foreign parties stay readable. Evidence has no shape here: it is
 //! never stored.
 //!
 //! A shape never changes. A new one gets the next version number, and the old one stays readable:
@@ -11,6 +11,7 @@
 mod accreditation;
 mod api_key;
 mod audit;
+mod idempotency;
 
 use dan_core::party::{OrgNumber, Party};
 use dan_core::ports::StoreError;
@@ -21,6 +22,7 @@ use crate::seal::{Place, SealError, Sealer};
 pub(crate) use accreditation::{decode_accreditation, encode_accreditation};
 pub(crate) use api_key::{decode_api_key, encode_api_key};
 pub(crate) use audit::{AuditRow, decode_audit, encode_audit};
+pub(crate) use idempotency::{decode_idempotency, encode_idempotency, idempotency_id};
 
 /// Version of every shape so far.
 const VERSION: u32 = 1;

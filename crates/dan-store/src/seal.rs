@@ -145,9 +145,9 @@ impl Sealer {
         Ok(text)
     }
 
-    /// The same for the same party, and worth nothing without the key: HMAC-SHA-256 as base64.
-    pub(crate) fn index(&self, party: &str) -> String {
-        STANDARD_NO_PAD.encode(hmac::sign(&self.index, party.as_bytes()))
+    /// The same for the same text, and worth nothing without the key: HMAC-SHA-256 as base64.
+    pub(crate) fn index(&self, text: &str) -> String {
+        STANDARD_NO_PAD.encode(hmac::sign(&self.index, text.as_bytes()))
     }
 
     fn record_key(&self, salt: &[u8; SALT_BYTES]) -> Result<LessSafeKey, SealError> {

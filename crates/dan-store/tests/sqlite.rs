@@ -16,7 +16,7 @@ use std::task::{Context, Waker};
 use dan_core::ports::{Batch, Store, StoreError, Write};
 use dan_core::secret::Secret;
 use dan_core::testkit::store_suite::{
-    CUSTOM, PARAMETER, PERSON, append, grant, key, put, row, usage_key,
+    CUSTOM, PARAMETER, PERSON, append, grant, key, put, remember, remembered, row, usage_key,
 };
 use dan_store::{Access, Durability, OpenError, StoreConfig, open, verify_audit};
 use rusqlite::Connection;
@@ -97,13 +97,12 @@ fn everything(seed: u8) -> Vec<Write> {
         append(&row(seed)),
         Write::CountUse(usage_key(1, "d")),
         Write::PutApiKey(Box::new(key(seed))),
+        remember(&remembered(seed), 0),
     ]
 }
 
-fn holds(bytes: &[u8], text: &str) -> bool {
-    bytes
-        .windows(text.len())
-        .any(|part| part == text.as_bytes())
+fn holds(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|part| part == text)
 }
 
 #[tokio::test]
@@ -115,15 +114,29 @@ async fn nothing_personal_is_in_any_file() {
     grant.legal_bases[0].content = basis.to_owned();
     let address = "https://example.org/back";
     let store = place.open();
-    commit(&store, vec![put(&grant, 0), append(&row(1))]).await;
+    // Digests of what names a person: eleven digits are found again by trying.
+    let mut application = remembered(1);
+    application.key_digest = *b"key-digest-canary-key-digest-can";
+    application.request_digest = *b"request-digest-canary-request-di";
+    let writes = vec![put(&grant, 0), append(&row(1)), remember(&application, 0)];
+    commit(&store, writes).await;
+    let digests = [application.key_digest, application.request_digest];
+    let in_hex = digests.map(|digest| digest.map(|byte| format!("{byte:02x}")).concat());
     let check = |when: &str| {
         let files = place.files();
         for (name, bytes) in &files {
-            for secret in [PERSON, CUSTOM, PARAMETER, basis, address] {
-                assert!(!holds(bytes, secret), "{secret} in {name} {when}");
+            let texts = [PERSON, CUSTOM, PARAMETER, basis, address];
+            for secret in texts.into_iter().chain(in_hex.iter().map(String::as_str)) {
+                assert!(
+                    !holds(bytes, secret.as_bytes()),
+                    "{secret} in {name} {when}"
+                );
+            }
+            for digest in &digests {
+                assert!(!holds(bytes, digest), "a digest in {name} {when}");
             }
         }
-        let found = files.iter().any(|(_, bytes)| holds(bytes, "991825827"));
+        let found = files.iter().any(|(_, bytes)| holds(bytes, b"991825827"));
         assert!(found, "the test looks in the wrong place {when}");
     };
     check("while open");
@@ -161,6 +174,9 @@ async fn everything_is_there_after_opening_again() {
     for seed in 1..=3 {
         let found = store.accreditation(&grant(seed).id).await.unwrap();
         assert_eq!(found.map(|found| found.value), Some(grant(seed)));
+        let expected = remembered(seed);
+        let found = store.idempotency(expected.owner, &expected.key_digest);
+        assert_eq!(found.await, Ok(Some(expected)));
     }
     assert_eq!(store.usage(1, 1).await.unwrap()[0].count, 3);
     assert_eq!(store.api_keys().await.unwrap().len(), 3);

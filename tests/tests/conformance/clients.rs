@@ -59,13 +59,14 @@ const ROWS: &[Row] = &[
     (K6, "POST", "/v1/authorization", "UnitBasicInformation", Done),
     (K6, "GET", "/v1/evidence/*/UnitBasicInformation", "", Done),
     (K6, "DELETE", "/v1/accreditations/*", "", Gone),
-    // Consent cannot be asked for in this version, so the rule is not met (contracts.md §7).
+    (K6, "POST", "/v1/authorization", "RestanserV2 and requestConsent", Done),
     (K6, "POST", "/v1/authorization", "RestanserV2", Refused(403, 1019)),
     (K6, "POST", "/v1/authorization", "TildaMetadatav1 with tilda", Done),
     (K6, "POST", "/v1/authorization", "TildaMetadatav1 with dihe", Refused(403, 1019)),
-    // Not in the shipped catalogue.
-    (K6, "POST", "/v1/authorization", "FregPerson", Refused(400, 1007)),
-    (K6, "POST", "/v1/authorization", "SummertSkattegrunnlag", Refused(400, 1007)),
+    (K6, "POST", "/v1/authorization", "FregPerson and tokenOnBehalfOfOwner", Done),
+    (K6, "POST", "/v1/authorization", "FregPerson", Refused(403, 1019)),
+    (K6, "POST", "/v1/authorization", "SummertSkattegrunnlag and \"requestor\":\"998997801\"", Refused(403, 1019)),
+    (K6, "POST", "/v1/authorization", "SummertSkattegrunnlag", Done),
     (NET, "POST", "/token", "", NoToken),
     (NET, "GET", "/api/public/metadata/servicecontexts", "", Done),
     (NET, "GET", "/api/public/metadata/evidencecodes/", "", Done),
@@ -92,12 +93,12 @@ const ROWS: &[Row] = &[
     (FINT, "GET", "/v1/public/metadata/evidencecodes", "", Done),
     (FINT, "GET", "/v1/public/metadata/servicecontexts", "", Done),
     (FINT, "GET", "/v1/public/metadata/evidencecodes/Drosjeloyve", "", Done),
-    (FINT, "POST", "/v1/authorization", "RestanserV2", Refused(403, 1019)),
+    (FINT, "POST", "/v1/authorization", "RestanserV2", Done),
     (FINT, "GET", "/v1/accreditations", "changedafter=1970-01-01T00:00Z", Done),
     (FINT, "GET", "/v1/evidence/*", "", Done),
     (FINT, "GET", "/v1/evidence/*/KonkursDrosje", "", Done),
-    // The grant that stands in for the refused one has no RestanserV2.
-    (FINT, "GET", "/v1/evidence/*/RestanserV2", "", Refused(400, 1006)),
+    // Nobody can be asked for consent in this version, so it is not in force.
+    (FINT, "GET", "/v1/evidence/*/RestanserV2", "", Refused(403, 1010)),
     (FINT, "POST", "/v1/accreditations/*/reminders", "", NotBuilt),
     (FINT, "POST", "/v1/authorization", "123456789", Refused(400, 1004)),
     (FINT, "DELETE", "/v1/accreditations/*", "", Gone),
@@ -325,12 +326,14 @@ fn row(client: &str, method: &str, path: &str, said: &str) -> usize {
     found.unwrap_or_else(|| panic!("no row for {client} {method} {path} {said}"))
 }
 
-/// Whether the parts of `wanted` around ` with ` are all there.
+/// Whether the parts of `wanted` around ` and ` are all there; ` with ` names the token's scope.
 fn has_all(said: &str, wanted: &str) -> bool {
-    match wanted.split_once(" with ") {
-        Some((first, scope)) => said.contains(first) && said.contains(&format!("with {scope}")),
-        None => said.contains(wanted),
-    }
+    wanted
+        .split(" and ")
+        .all(|part| match part.split_once(" with ") {
+            Some((first, scope)) => said.contains(first) && said.contains(&format!("with {scope}")),
+            None => said.contains(part),
+        })
 }
 
 #[track_caller]

@@ -6,6 +6,7 @@
 //! dialogue (27–29, 48–50, 54, 58), tokens of our own client (39–41, 64, 70) or sources that are not in
 //! the shipped catalogue (69) are not here. How to point the suite at another node: [`dan_tests::subject`].
 
+mod authorization;
 mod clients;
 mod create;
 mod credentials;

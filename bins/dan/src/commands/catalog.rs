@@ -121,15 +121,8 @@ fn page(dataset: &Dataset, contexts: &[&str], loaded: &Loaded) -> String {
     for context in contexts {
         line(format!("\nwho may have it, under {context}"));
         for rule in rules(dataset, context, loaded) {
-            let soft = if rule.on_failure == OnFailure::Skip {
-                ", else left out"
-            } else {
-                ""
-            };
-            line(format!(
-                "  {} ({}{soft}) — {:?}",
-                rule.id, rule.origin, rule.requirement
-            ));
+            line(format!("  {rule}"));
+            line(format!("      {} ({})", rule.id, rule.origin));
         }
     }
     line("\nwhat it takes".to_owned());

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod catalog;
 pub mod doctor;
+pub mod explain;
 pub mod keys;
 pub mod signing_key;
 pub mod verify;
@@ -47,6 +48,7 @@ async fn run(command: Command) -> Ending {
         },
         Command::Catalog { command } => match command {
             CatalogCommand::Check { dir, json } => catalog::check(&dir, json),
+            CatalogCommand::Explain(args) => explain::run(&args).await,
             CatalogCommand::Show {
                 dataset,
                 context,

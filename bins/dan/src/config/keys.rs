@@ -46,10 +46,16 @@ keys! {
     "settings.<name>" "none" "What catalogue files call `{setting.<name>}`.";
     "secrets.<name>" "none" "What catalogue files call `secret:<name>`, as a secret.";
     "registry.url" "https://data.brreg.no/enhetsregisteret/api" "The entity register that parties are looked up in.";
-    "token_client.token_endpoint" "required with token_client" "Our own Maskinporten client. Read and checked; not used by this version.";
+    "token_client.token_endpoint" "required with token_client" "Address of Maskinporten's token endpoint. With a token client the node gets tokens of its own, for Altinn and for sources that ask for one.";
     "token_client.client_id" "required with token_client" "Its client identifier.";
-    "token_client.key" "required with token_client" "Its PEM key, as a secret.";
-    "consent.provider" "none" "`altinn3` or `local`. Read; not used by this version, in which rules that need consent refuse.";
+    "token_client.audience" "the endpoint up to its last slash" "Issuer that the assertion is made out to.";
+    "token_client.key_id" "the key's thumbprint" "Identifier under which the key is registered.";
+    "token_client.key" "required with token_client" "Its RSA key in PEM, as a secret.";
+    "altinn.url" "required with altinn" "Address of the Altinn 3 platform. Without `[altinn]`, rules about roles and rights answer 503: nobody can be asked.";
+    "altinn.subscription_key" "none" "Subscription key of the platform, as a secret.";
+    "altinn.scope" "required with altinn" "Scope that the token for Altinn is fetched for; needs `[token_client]`.";
+    "retention.ended_days" "30" "Days after its end at which an accreditation is purged. The audit trail keeps a record that it was.";
+    "consent.provider" "none" "`altinn3` or `local`. Read; not used by this version: consent is never in force, so datasets that need it are granted and not harvested.";
 }
 
 #[cfg(test)]

@@ -44,6 +44,10 @@ pub struct Config {
     pub token_client: Option<TokenClient>,
     /// The consent provider.
     pub consent: Option<Consent>,
+    /// Altinn, for rules about roles and rights.
+    pub altinn: Option<Altinn>,
+    /// How long grants are kept after their end.
+    pub retention: Retention,
     /// The file's own folder.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -235,6 +239,10 @@ pub struct TokenClient {
     pub token_endpoint: String,
     /// Client.
     pub client_id: String,
+    /// Audience of our assertions; absent means the endpoint up to its last slash.
+    pub audience: Option<String>,
+    /// Identifier the key is registered under; absent means its thumbprint.
+    pub key_id: Option<String>,
     /// PEM key.
     pub key: SecretRef,
 }
@@ -245,6 +253,32 @@ pub struct TokenClient {
 pub struct Consent {
     /// `altinn3` or `local`.
     pub provider: String,
+}
+
+/// Altinn 3: who may act for whom.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Altinn {
+    /// Address of the platform.
+    pub url: String,
+    /// Subscription key.
+    pub subscription_key: Option<SecretRef>,
+    /// Scope that a token is fetched for.
+    pub scope: String,
+}
+
+/// How long grants are kept after their end.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Days after its end at which a grant is purged.
+    pub ended_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { ended_days: 30 }
+    }
 }
 
 impl Config {

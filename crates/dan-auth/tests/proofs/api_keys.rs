@@ -8,11 +8,12 @@ use dan_core::accreditation::{Accreditation, AccreditationId};
 use dan_core::caller::Proof;
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AccreditationFilter, ApiKeyRecord, AuthError, Authenticator as _, Batch, Clock, PortFuture,
-    Store, StoreError, Stored, StoredAudit, Write,
+    AccreditationFilter, ApiKeyRecord, AuthError, Authenticator as _, Batch, Clock,
+    IdempotencyRecord, PortFuture, Store, StoreError, Stored, StoredAudit, Write,
 };
 use dan_core::secret::Secret;
 use dan_core::testkit::fakes::{CountingEntropy, FakeStore, START, StillClock, call_context};
+use dan_core::time::Timestamp;
 use dan_core::usage::UsageRow;
 
 use super::issuer::credentials;
@@ -218,6 +219,22 @@ impl Store for BrokenStore {
         &'a self,
         _: &'a str,
     ) -> PortFuture<'a, Result<Option<ApiKeyRecord>, StoreError>> {
+        broken()
+    }
+
+    fn ended(
+        &self,
+        _: Timestamp,
+        _: u32,
+    ) -> PortFuture<'_, Result<Vec<Stored<Accreditation>>, StoreError>> {
+        broken()
+    }
+
+    fn idempotency<'a>(
+        &'a self,
+        _: OrgNumber,
+        _: &'a [u8; 32],
+    ) -> PortFuture<'a, Result<Option<IdempotencyRecord>, StoreError>> {
         broken()
     }
 

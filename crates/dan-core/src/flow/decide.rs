@@ -138,7 +138,7 @@ fn unit_state(number: OrgNumber, facts: &FactTable) -> UnitState {
     match facts.get(&FactQuery::Unit(number)) {
         Some(Fact::Unit(Some(unit))) if unit.deleted.is_none() => UnitState::Alive,
         Some(Fact::Unit(Some(_))) => UnitState::Deleted,
-        Some(Fact::Unit(None) | Fact::Units(_)) | None => UnitState::Unknown,
+        Some(Fact::Unit(None) | Fact::Units(_) | Fact::Held(_)) | None => UnitState::Unknown,
     }
 }
 

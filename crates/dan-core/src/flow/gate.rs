@@ -14,9 +14,10 @@ use crate::inquiry::{
     Application, Asked, DatasetRequest, Inquiry, OfferedTokens, Origin, Parameter,
 };
 use crate::party::{OrgNumber, Party};
-use crate::ports::Stored;
+use crate::ports::{CallContext, ConsentState, Stored};
 use crate::secret::Secret;
 use crate::time::Timestamp;
+use tokio::time::timeout_at;
 
 /// Leave to harvest one dataset, once, now. Cannot be made outside this file, nor copied.
 #[derive(Debug)]
@@ -193,7 +194,35 @@ impl Exchange {
             )
         })?;
         let inquiry = self.inquiry_of_grant(call.caller, &grant, granted, tokens)?;
-        self.permit(call, inquiry, Some(&grant)).await
+        let needs_consent = inquiry.asked.iter().any(|one| one.offer.requires_consent());
+        let permit = self.permit(call, inquiry, Some(&grant)).await?;
+        if needs_consent {
+            self.check_consent(&grant, &permit.offer.name, call.ctx)
+                .await?;
+        }
+        Ok(permit)
+    }
+
+    /// The consent that counts is the one of now, from the authority (`engine.md` W-18).
+    async fn check_consent(
+        &self,
+        grant: &Accreditation,
+        dataset: &str,
+        ctx: &CallContext,
+    ) -> Result<(), Fault> {
+        let asked = timeout_at(ctx.deadline, self.ports.consents.state(grant, dataset, ctx)).await;
+        let late =
+            |_elapsed| Fault::with(Code::ServiceNotAvailable, "the consent authority is late");
+        let state = asked.map_err(late)?.map_err(|error| {
+            Fault::with(Code::ServiceNotAvailable, error.authority).because(error.cause)
+        })?;
+        let refuse = |text: &str| Err(Fault::with(Code::RequiresConsent, text));
+        match state {
+            ConsentState::Granted => Ok(()),
+            ConsentState::Pending => refuse("the subject has not answered yet"),
+            ConsentState::Denied => refuse("the subject has denied or withdrawn it"),
+            ConsentState::Expired => refuse("it has run out"),
+        }
     }
 
     /// A permit for one dataset without a stored grant.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::decide::{Verdict, refusal_fault};
-use super::{Call, Exchange, store_fault};
+use super::{Call, Exchange, Idempotency, store_fault};
 use crate::accreditation::{Accreditation, AccreditationId, GrantedDataset, SkippedDataset};
 use crate::audit::{Action, AuditRecord, Phase};
 use crate::catalog::Catalog;
@@ -11,7 +11,7 @@ use crate::context::ServiceContext;
 use crate::error::Fault;
 use crate::inquiry::{Application, Inquiry, OfferedTokens, Origin};
 use crate::party::Party;
-use crate::ports::{Batch, Write};
+use crate::ports::{Batch, StoreError, Write};
 
 /// A grant that was just given, with the catalogue it was given from.
 #[derive(Debug)]
@@ -23,7 +23,8 @@ pub struct Granted {
 }
 
 impl Exchange {
-    /// Gives a grant, or says why not. Not to be repeated blindly: each success is a new grant.
+    /// Gives a grant, or says why not. Each success is a new grant, unless an [`Idempotency`] says that
+    /// the same was asked before: then it is that grant again.
     ///
     /// # Errors
     /// The codes of `wire-api.md` §11 in their order; 1013 when an authority or the store is out of
@@ -33,8 +34,14 @@ impl Exchange {
         call: Call<'_>,
         application: Application,
         tokens: OfferedTokens,
+        idempotency: Option<Idempotency>,
     ) -> Result<Granted, Fault> {
         let catalog = self.catalog();
+        if let Some(idempotency) = &idempotency
+            && let Some(granted) = self.remembered(call, idempotency, &catalog).await?
+        {
+            return Ok(granted);
+        }
         let decided = self.decide_grant(call, application, tokens, &catalog).await;
         let (inquiry, skipped) = match decided {
             Ok(decided) => decided,
@@ -72,19 +79,47 @@ impl Exchange {
             context: accreditation.context.clone(),
             ..self.record(call, Action::AuthorizationGranted)
         };
-        let batch = Batch(vec![
+        let granted = Granted {
+            accreditation,
+            catalog,
+        };
+        self.keep(call, granted, record, idempotency).await
+    }
+
+    /// Grant, record and idempotency key go in together, or nothing does.
+    async fn keep(
+        &self,
+        call: Call<'_>,
+        granted: Granted,
+        record: AuditRecord,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Granted, Fault> {
+        let mut writes = vec![
             Write::PutAccreditation {
-                value: Box::new(accreditation.clone()),
+                value: Box::new(granted.accreditation.clone()),
                 expect: 0,
             },
             Write::AppendAudit(Box::new(record)),
-        ]);
-        self.ports.store.commit(&batch).await.map_err(store_fault)?;
-        self.meter.grants.count();
-        Ok(Granted {
-            accreditation,
-            catalog,
-        })
+        ];
+        if let Some(idempotency) = &idempotency {
+            let now = self.now();
+            writes.push(Write::PutIdempotency {
+                value: Box::new(idempotency.record(&granted, now)),
+                now,
+            });
+        }
+        match (self.ports.store.commit(&Batch(writes)).await, &idempotency) {
+            (Ok(()), _) => {
+                self.meter.grants.count();
+                Ok(granted)
+            }
+            // Somebody with the same key was faster; theirs is the answer.
+            (Err(StoreError::Conflict), Some(idempotency)) => {
+                let theirs = self.remembered(call, idempotency, &granted.catalog).await?;
+                theirs.ok_or_else(|| store_fault(StoreError::Conflict))
+            }
+            (Err(error), _) => Err(store_fault(error)),
+        }
     }
 
     /// The inquiry with its skipped datasets already taken out; or the fault and what to record.

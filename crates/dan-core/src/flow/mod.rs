@@ -3,28 +3,36 @@
 mod authenticate;
 mod decide;
 mod direct;
+mod explain;
 mod gate;
 mod grant;
 mod harvest;
+mod idempotent;
 mod list;
 mod open_data;
 mod record;
 mod register;
 mod release;
 mod status;
+mod sweep;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod withdraw;
 
 use std::sync::Arc;
 
 pub use authenticate::{authenticate, prove};
+pub use explain::{Explained, Explanation, explain};
 pub use gate::Permit;
 pub use grant::Granted;
-pub use list::{LIST_COUNT_MAX, ListQuery, Listed};
+pub use idempotent::{IDEMPOTENCY_MS, Idempotency, KEY_BYTES_MAX};
+pub use list::{LIST_COUNT_MAX, List, ListQuery, Listed, PAGE_COUNT_MAX};
 pub use register::{HIERARCHY_UNITS_MAX, Hierarchy, LEVELS_MAX};
 pub use release::{Answer, Envelope, Form, Presented, Presenter, Wish};
 pub use status::DatasetState;
+pub use sweep::SWEEP_COUNT_MAX;
+pub use usage::{PUBLIC_COUNT_MIN, Period, PublicCount};
 
 use crate::caller::Caller;
 use crate::catalog::{Catalog, CatalogHandle};
@@ -32,7 +40,7 @@ use crate::error::{Code, Fault};
 use crate::inquiry::ValidityDays;
 use crate::meter::Meter;
 use crate::party::Realm;
-use crate::ports::{CallContext, Clock, Entropy, Facts, Signer, Store, StoreError};
+use crate::ports::{CallContext, Clock, Consents, Entropy, Facts, Signer, Store, StoreError};
 use crate::time::Timestamp;
 use record::Recorder;
 
@@ -50,8 +58,10 @@ pub struct Call<'a> {
 pub struct Ports {
     /// What is offered, and the sources behind it.
     pub catalog: Arc<CatalogHandle>,
-    /// Entity register.
+    /// Entity register, roles and rights.
     pub facts: Arc<dyn Facts>,
+    /// Consents.
+    pub consents: Arc<dyn Consents>,
     /// Makes envelopes.
     pub signer: Arc<dyn Signer>,
     /// Keeps state.
@@ -71,6 +81,8 @@ pub struct Settings {
     pub realm: Realm,
     /// Bounds on the validity of grants.
     pub validity: ValidityDays,
+    /// Days after its end at which a grant is purged.
+    pub retention_days: u32,
 }
 
 /// The use cases.

@@ -130,7 +130,7 @@ impl Exchange {
             .map_err(authority_fault)?
         {
             Fact::Unit(unit) => Ok(unit),
-            Fact::Units(_) => Ok(None),
+            Fact::Units(_) | Fact::Held(_) => Ok(None),
         }
     }
 
@@ -147,7 +147,7 @@ impl Exchange {
             .map_err(authority_fault)?
         {
             Fact::Units(units) => Ok(units),
-            Fact::Unit(_) => Ok(Vec::new()),
+            Fact::Unit(_) | Fact::Held(_) => Ok(Vec::new()),
         }
     }
 }

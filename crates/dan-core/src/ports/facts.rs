@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{CallContext, PortFuture};
-use crate::party::OrgNumber;
+use crate::party::{OrgNumber, Party};
 
 /// A question to an authority.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,26 @@ pub enum FactQuery {
     Unit(OrgNumber),
     /// The sub units right below this unit.
     SubUnits(OrgNumber),
+    /// Whether `from` has given `to` this role in Altinn.
+    HasRole {
+        /// Who gave it.
+        from: Party,
+        /// Who has it.
+        to: Party,
+        /// Code of the role, for instance `DAGL`.
+        role: String,
+    },
+    /// Whether `to` may do all of this on behalf of `from` in Altinn.
+    HasRight {
+        /// On whose behalf.
+        from: Party,
+        /// Who does it.
+        to: Party,
+        /// The resource, `<code>` in the resource register or `<service code>/<edition>`.
+        resource: String,
+        /// The actions, for instance `read`; never empty.
+        actions: Vec<String>,
+    },
 }
 
 /// An answer. "Not found" is an answer; "could not ask" is a [`FactError`].
@@ -24,6 +44,8 @@ pub enum Fact {
     Unit(Option<Arc<Unit>>),
     /// Units, possibly none.
     Units(Vec<Arc<Unit>>),
+    /// Whether a role or right is held.
+    Held(bool),
 }
 
 /// The answers to all questions of one decision.

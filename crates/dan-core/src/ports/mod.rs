@@ -2,6 +2,7 @@
 
 mod auth;
 mod clock;
+mod consents;
 mod facts;
 mod fetch;
 mod sign;
@@ -16,12 +17,14 @@ use tokio::time::Instant;
 
 pub use auth::{AuthError, Authenticator, Credentials};
 pub use clock::{Clock, Entropy};
+pub use consents::{ConsentError, ConsentState, Consents};
 pub use facts::{Fact, FactError, FactQuery, FactTable, Facts, Unit};
 pub use fetch::{Fetch, FetchError, FetchReply, FetchRequest, Method};
 pub use sign::{EnvelopeFormat, SignError, Signer};
 pub use source::{HarvestOrder, Source, SourceError, SourceFailure};
 pub use store::{
-    AccreditationFilter, ApiKeyRecord, Batch, Store, StoreError, Stored, StoredAudit, Write,
+    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, Place, Store, StoreError, Stored,
+    StoredAudit, Write,
 };
 
 /// What every port method returns: a boxed future, so that ports are plain `Arc<dyn …>`.

@@ -25,8 +25,35 @@ pub struct AccreditationFilter {
     pub context: String,
     /// Changed strictly after this moment.
     pub changed_after: Option<Timestamp>,
+    /// Strictly behind this place in the order of the list.
+    pub after: Option<Place>,
     /// Most rows to return.
     pub count_max: u32,
+}
+
+/// A place in a list of grants: they are ordered by last change, then by identifier.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Last change of the grant at this place.
+    pub last_changed: Timestamp,
+    /// Its identifier.
+    pub id: AccreditationId,
+}
+
+/// The answer to an application that named an `Idempotency-Key`, kept so that a repeat of it finds
+/// the same grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyRecord {
+    /// Who applied.
+    pub owner: OrgNumber,
+    /// SHA-256 of the context and the key: what a client chooses as key is not kept.
+    pub key_digest: [u8; 32],
+    /// SHA-256 of the application, so that another application under the same key is noticed.
+    pub request_digest: [u8; 32],
+    /// What was granted.
+    pub accreditation: AccreditationId,
+    /// Forgotten from this moment on.
+    pub expires: Timestamp,
 }
 
 /// An API key, as it is kept: never the key itself.
@@ -82,6 +109,16 @@ pub enum Write {
     CountUse(UsageKey),
     /// Writes an API key, new or changed.
     PutApiKey(Box<ApiKeyRecord>),
+    /// Remembers an answered application. [`StoreError::Conflict`] when the owner's key is
+    /// remembered already and has not expired at `now`.
+    PutIdempotency {
+        /// What to remember.
+        value: Box<IdempotencyRecord>,
+        /// The moment that decides whether an older one has expired.
+        now: Timestamp,
+    },
+    /// Forgets every remembered application that expired before this moment.
+    ForgetIdempotency(Timestamp),
 }
 
 /// Steps that happen together, in order, or not at all.
@@ -110,7 +147,7 @@ pub trait Store: Send + Sync {
         id: &'a AccreditationId,
     ) -> PortFuture<'a, Result<Option<Stored<Accreditation>>, StoreError>>;
 
-    /// Grants that match, oldest change first.
+    /// Grants that match, ordered by last change, then by identifier.
     ///
     /// # Errors
     /// [`StoreError`]; none is an empty list.
@@ -118,6 +155,27 @@ pub trait Store: Send + Sync {
         &'a self,
         filter: &'a AccreditationFilter,
     ) -> PortFuture<'a, Result<Vec<Stored<Accreditation>>, StoreError>>;
+
+    /// Grants of any owner whose validity ended before this moment, the longest ended first, at most
+    /// `count_max`. For retention.
+    ///
+    /// # Errors
+    /// [`StoreError`]; none is an empty list.
+    fn ended(
+        &self,
+        before: Timestamp,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<Stored<Accreditation>>, StoreError>>;
+
+    /// A remembered application of this owner, whether or not it has expired.
+    ///
+    /// # Errors
+    /// [`StoreError`]; "not there" is `None`.
+    fn idempotency<'a>(
+        &'a self,
+        owner: OrgNumber,
+        key_digest: &'a [u8; 32],
+    ) -> PortFuture<'a, Result<Option<IdempotencyRecord>, StoreError>>;
 
     /// An API key by its public identifier.
     ///

@@ -1,73 +1,10 @@
-//! Kinds that this version knows and shows but cannot decide. Each is refused by name.
+//! Kinds that are known by name and decided nowhere: refused by name, never skipped.
 
 use super::Unmet;
 
-/// Consent of the subject. The dialogue with the subject is not built yet.
-#[derive(Clone, Debug, Default)]
-pub struct ConsentRule {
-    /// Resource in Altinn 3.
-    pub resource: Option<String>,
-    /// Scope of the consent token.
-    pub token_scope: Option<String>,
-    /// How long a consent is asked for, in days.
-    pub days: Option<u32>,
-    /// Legacy service code, shown in metadata.
-    pub service_code: Option<String>,
-    /// Legacy service edition, shown in metadata.
-    pub service_edition: u32,
-    /// Legacy flag, shown in metadata.
-    pub requires_srr: bool,
-}
-
-impl ConsentRule {
-    #[expect(clippy::unused_self, reason = "all kinds are checked the same way")]
-    pub(super) fn check(&self) -> Result<(), Unmet> {
-        Err(undecided("consent"))
-    }
-}
-
-/// A role in Altinn.
-#[derive(Clone, Debug)]
-pub struct AltinnRole {
-    /// Code of the role.
-    pub role_code: String,
-    /// Who gave it.
-    pub offered_by: super::Role,
-    /// Who has it.
-    pub covered_by: super::Role,
-}
-
-impl AltinnRole {
-    #[expect(clippy::unused_self, reason = "all kinds are checked the same way")]
-    pub(super) fn check(&self) -> Result<(), Unmet> {
-        Err(undecided("role"))
-    }
-}
-
-/// A right in Altinn.
-#[derive(Clone, Debug)]
-pub struct AltinnRight {
-    /// Code of the service.
-    pub service_code: String,
-    /// Edition of the service.
-    pub service_edition: String,
-    /// Who gave it.
-    pub offered_by: super::Role,
-    /// Who has it.
-    pub covered_by: super::Role,
-    /// What may be done.
-    pub actions: Vec<String>,
-}
-
-impl AltinnRight {
-    #[expect(clippy::unused_self, reason = "all kinds are checked the same way")]
-    pub(super) fn check(&self) -> Result<(), Unmet> {
-        Err(undecided("right"))
-    }
-}
-
-/// Any other kind that is known by name: the configured allow list, SRR.
-#[derive(Clone, Debug)]
+/// SRR, which the reference declared and never finished; a party type nobody can be
+/// (`engine.md` §3.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undecided {
     /// Name of the kind in the catalogue, for instance `srr`.
     pub kind: String,
@@ -77,12 +14,38 @@ pub struct Undecided {
 
 impl Undecided {
     pub(super) fn check(&self) -> Result<(), Unmet> {
-        Err(undecided(&self.kind))
+        Err(Unmet::new(format!(
+            "this version cannot decide rules of kind {}, so access is refused",
+            self.kind
+        )))
     }
 }
 
-fn undecided(kind: &str) -> Unmet {
-    Unmet::new(format!(
-        "this version cannot decide rules of kind {kind}, so access is refused"
-    ))
+#[cfg(test)]
+mod tests {
+    use super::super::Requirement;
+    use super::super::testing::{assert_decides, inquiry, inquiry_with, trial, unmet_alone};
+    use super::Undecided;
+    use crate::inquiry::Origin;
+
+    fn rule() -> Requirement {
+        Requirement::Undecided(Undecided {
+            kind: "srr".to_owned(),
+            wire_type: "SrrRequirement".to_owned(),
+        })
+    }
+
+    #[test]
+    fn what_cannot_be_decided_is_refused_by_name_w06() {
+        for origin in [Origin::Grant, Origin::Direct, Origin::StoredHarvest] {
+            let inquiry = inquiry_with(|it| it.origin = origin);
+            assert!(unmet_alone(&rule(), &inquiry).unwrap().contains("srr"));
+        }
+        assert!(unmet_alone(&rule(), &inquiry()).is_some());
+    }
+
+    #[tokio::test]
+    async fn an_undecided_rule_decides_against() {
+        assert_decides(&rule(), None, &trial(|_| {})).await;
+    }
 }

@@ -1,6 +1,6 @@
 //! Stand-ins for every port, and a node's worth of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,11 +16,12 @@ use crate::dataset::ValueType;
 use crate::evidence::{Evidence, EvidenceValue, Harvest, SourceCall};
 use crate::flow::{Ports, Settings};
 use crate::inquiry::ValidityDays;
-use crate::party::Realm;
+use crate::party::{OrgNumber, Realm};
 use crate::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, CallContext, Clock, Entropy, EnvelopeFormat, Fact,
-    FactError, FactQuery, Facts, HarvestOrder, PortFuture, SignError, Signer, Source, SourceError,
-    Store, StoreError, Stored, StoredAudit, Unit, Write,
+    AccreditationFilter, ApiKeyRecord, Batch, CallContext, Clock, ConsentError, ConsentState,
+    Consents, Entropy, EnvelopeFormat, Fact, FactError, FactQuery, Facts, HarvestOrder,
+    IdempotencyRecord, Place, PortFuture, SignError, Signer, Source, SourceError, Store,
+    StoreError, Stored, StoredAudit, Unit, Write,
 };
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, UsageRow};
@@ -78,11 +79,17 @@ impl Entropy for CountingEntropy {
 #[derive(Debug, Default)]
 pub struct FakeFacts {
     units: Mutex<BTreeMap<FactQuery, Arc<Unit>>>,
+    held: Mutex<BTreeSet<FactQuery>>,
     down: Mutex<bool>,
     asked: AtomicU64,
 }
 
 impl FakeFacts {
+    /// From now on this role or right is held.
+    pub fn hold(&self, query: FactQuery) {
+        lock(&self.held).insert(query);
+    }
+
     /// Adds a unit.
     pub fn put(&self, unit: Unit) {
         lock(&self.units).insert(FactQuery::Unit(unit.number), Arc::new(unit));
@@ -121,8 +128,39 @@ impl Facts for FakeFacts {
                     let below = |unit: &&Arc<Unit>| unit.parent == Some(*parent);
                     Fact::Units(lock(&self.units).values().filter(below).cloned().collect())
                 }
+                FactQuery::HasRole { .. } | FactQuery::HasRight { .. } => {
+                    Fact::Held(lock(&self.held).contains(query))
+                }
             })
         })
+    }
+}
+
+/// Consents as they are told; pending until then.
+#[derive(Debug)]
+pub struct FakeConsents(Mutex<Result<ConsentState, ConsentError>>);
+
+impl Default for FakeConsents {
+    fn default() -> Self {
+        Self(Mutex::new(Ok(ConsentState::Pending)))
+    }
+}
+
+impl FakeConsents {
+    /// From now on every consent is in this state.
+    pub fn set(&self, state: Result<ConsentState, ConsentError>) {
+        *lock(&self.0) = state;
+    }
+}
+
+impl Consents for FakeConsents {
+    fn state<'a>(
+        &'a self,
+        _grant: &'a Accreditation,
+        _dataset: &'a str,
+        _ctx: &'a CallContext,
+    ) -> PortFuture<'a, Result<ConsentState, ConsentError>> {
+        Box::pin(async move { lock(&self.0).clone() })
     }
 }
 
@@ -228,6 +266,7 @@ struct State {
     audit: Vec<StoredAudit>,
     usage: BTreeMap<UsageKey, u64>,
     keys: BTreeMap<String, ApiKeyRecord>,
+    remembered: BTreeMap<(OrgNumber, [u8; 32]), IdempotencyRecord>,
     down: bool,
 }
 
@@ -261,7 +300,8 @@ impl State {
             }
             Write::DeleteAccreditation { id, expect } => {
                 self.expect_revision(id, *expect)?;
-                self.grants.remove(id);
+                // What is not there cannot be deleted, whatever revision is expected.
+                self.grants.remove(id).ok_or(StoreError::Conflict)?;
             }
             Write::AppendAudit(record) => {
                 let previous = self.audit.last().map_or([0; 32], |row| row.link);
@@ -281,6 +321,20 @@ impl State {
             }
             Write::PutApiKey(record) => {
                 self.keys.insert(record.id.clone(), (**record).clone());
+            }
+            Write::PutIdempotency { value, now } => {
+                let key = (value.owner, value.key_digest);
+                if self
+                    .remembered
+                    .get(&key)
+                    .is_some_and(|known| known.expires > *now)
+                {
+                    return Err(StoreError::Conflict);
+                }
+                self.remembered.insert(key, (**value).clone());
+            }
+            Write::ForgetIdempotency(before) => {
+                self.remembered.retain(|_, known| known.expires >= *before);
             }
         }
         Ok(())
@@ -321,9 +375,47 @@ impl Store for FakeStore {
                 })
                 .cloned()
                 .collect();
-            found.sort_by_key(|stored| stored.value.last_changed);
+            found.sort_by_key(place_of);
+            found.retain(|stored| {
+                filter
+                    .after
+                    .as_ref()
+                    .is_none_or(|after| place_of(stored) > *after)
+            });
             found.truncate(usize::try_from(filter.count_max).unwrap_or(usize::MAX));
             Ok(found)
+        })
+    }
+
+    fn ended(
+        &self,
+        before: Timestamp,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<Stored<Accreditation>>, StoreError>> {
+        Box::pin(async move {
+            let state = lock(&self.state);
+            let mut found: Vec<_> = state
+                .grants
+                .values()
+                .filter(|stored| stored.value.valid_to < before)
+                .cloned()
+                .collect();
+            found.sort_by_key(|stored| stored.value.valid_to);
+            found.truncate(usize::try_from(count_max).unwrap_or(usize::MAX));
+            Ok(found)
+        })
+    }
+
+    fn idempotency<'a>(
+        &'a self,
+        owner: OrgNumber,
+        key_digest: &'a [u8; 32],
+    ) -> PortFuture<'a, Result<Option<IdempotencyRecord>, StoreError>> {
+        Box::pin(async move {
+            Ok(lock(&self.state)
+                .remembered
+                .get(&(owner, *key_digest))
+                .cloned())
         })
     }
 
@@ -399,11 +491,20 @@ impl Store for FakeStore {
     }
 }
 
+fn place_of(stored: &Stored<Accreditation>) -> Place {
+    Place {
+        last_changed: stored.value.last_changed,
+        id: stored.value.id.clone(),
+    }
+}
+
 /// A node's worth of stand-ins, each at hand.
 #[derive(Clone)]
 pub struct Fakes {
     /// Register; knows [`builders::AGENCY`], [`builders::OTHER_AGENCY`] and [`builders::COMPANY`].
     pub facts: Arc<FakeFacts>,
+    /// Consents.
+    pub consents: Arc<FakeConsents>,
     /// Source of every dataset.
     pub source: Arc<FakeSource>,
     /// Store.
@@ -427,6 +528,7 @@ impl Fakes {
         handle.replace(catalog(Arc::clone(&source)));
         Self {
             facts,
+            consents: Arc::new(FakeConsents::default()),
             source,
             store: Arc::new(FakeStore::default()),
             clock: Arc::new(StillClock::default()),
@@ -440,6 +542,7 @@ impl Fakes {
         Ports {
             catalog: Arc::clone(&self.catalog),
             facts: Arc::clone(&self.facts) as _,
+            consents: Arc::clone(&self.consents) as _,
             signer: Arc::new(FakeSigner),
             store: Arc::clone(&self.store) as _,
             clock: Arc::clone(&self.clock) as _,
@@ -454,10 +557,20 @@ impl Fakes {
             public_url: "https://dan.example.no/v1".to_owned(),
             realm: Realm::Production,
             validity: ValidityDays::default(),
+            retention_days: 30,
         }
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::store_conformance!(fake, async {
+        (Arc::new(FakeStore::default()) as Arc<dyn Store>, ())
+    });
 }

@@ -9,6 +9,7 @@ mod metadata;
 mod open_data;
 pub(crate) mod openapi;
 mod register;
+mod usage;
 mod version;
 
 use std::future::Future;
@@ -62,6 +63,7 @@ macro_rules! table {
 
 table! {
     POST "authorization" Consumer false authorization::create, "Ask for access; creates an accreditation";
+    POST "authorization/explain" Consumer false authorization::explain, "What an application would be answered, rule by rule; stores nothing";
     GET "accreditations" Consumer false accreditations::list, "Your accreditations under the key's service";
     DELETE "accreditations/{id}" Consumer false accreditations::delete, "Delete an accreditation";
     GET "evidence/{id}" Consumer false evidence::status, "Status of every dataset of an accreditation";
@@ -76,6 +78,10 @@ table! {
     GET "metadata/servicecontexts" Anonymous true metadata::contexts, "Names of the services";
     GET "metadata/statuscodes" Anonymous true metadata::status_codes, "Status codes and their texts";
     GET "metadata/errorcodes" Anonymous true metadata::error_codes, "Error codes and their texts";
+    GET "metadata/usage/month" Anonymous true usage::month, "Harvests of this month by service; small numbers left out";
+    GET "metadata/usage/lastYear" Anonymous true usage::last_year, "Harvests of last year by month and service";
+    GET "metadata/usage/all" Anonymous true usage::all, "All harvests by month and service";
+    GET "usage" Consumer false usage::own, "Your own harvests by month, service and dataset";
     GET "metadata/oas/json" Anonymous true openapi::serve, "This document";
     GET "ccr/{number}" Anonymous false register::unit, "A unit of the entity register";
     GET "ccr/{number}/subunits" Anonymous false register::sub_units, "The sub units right below a unit";
@@ -84,6 +90,16 @@ table! {
     GET "ccr/{number}/hierarchy" Anonymous false register::hierarchy, "A unit and all below it";
     GET "version" Anonymous false version::show, "Which build this is";
     GET "/.well-known/jwks.json" Anonymous true keys::show, "The published signing keys";
+}
+
+/// Routes that data.altinn.no does not have; their errors are problem details (RFC 9457).
+const NEW_HERE: [&str; 2] = ["authorization/explain", "usage"];
+
+impl Route {
+    /// Whether its errors are problem details.
+    pub(crate) fn is_new_here(&self) -> bool {
+        NEW_HERE.contains(&self.pattern)
+    }
 }
 
 /// Prefixes under which the table is mounted.

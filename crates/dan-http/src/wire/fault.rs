@@ -1,4 +1,5 @@
-//! The error body (`wire-api.md` §5.8), plus the rules that were not met.
+//! The error body (`wire-api.md` §5.8), plus the rules that were not met; and problem details
+//! (RFC 9457) for routes that are new here.
 
 use dan_core::error::Fault;
 use serde::Serialize;
@@ -28,6 +29,34 @@ impl<'a> WireFault<'a> {
             detail_description: detail.and_then(|detail| detail.description.as_deref()),
             rules: &fault.rules,
             invocation_id,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct WireProblem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    instance: String,
+    code: u16,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    rules: &'a [String],
+}
+
+impl<'a> WireProblem<'a> {
+    pub(crate) fn of(fault: &'a Fault, invocation_id: &str) -> Self {
+        Self {
+            kind: format!("urn:dan:error:{}", fault.code.number()),
+            title: fault.code.text(),
+            status: fault.status,
+            detail: fault.description(),
+            instance: format!("urn:uuid:{invocation_id}"),
+            code: fault.code.number(),
+            rules: &fault.rules,
         }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod accreditation;
 pub(crate) mod application;
 pub(crate) mod dataset;
 pub(crate) mod evidence;
+pub(crate) mod explanation;
 pub(crate) mod fault;
 pub(crate) mod json;
 pub(crate) mod party;

@@ -1,7 +1,8 @@
 //! Rules in metadata, under their DAN names (`wire-api.md` §5.6).
 
 use dan_core::requirement::{
-    AllowList, AltinnRight, OnFailure, PartyType, PartyTypeRule, Requirement, Role, Rule,
+    AllowList, AllowListFromConfig, AltinnRight, OnFailure, PartyType, PartyTypeRule, Requirement,
+    Role, Rule,
 };
 use serde_json::{Map, Value, json};
 
@@ -34,6 +35,9 @@ pub(crate) fn rule(rule: &Rule) -> Value {
 fn kind(requirement: &Requirement) -> (String, Value) {
     let (name, members) = match requirement {
         Requirement::AllowList(list) => ("WhiteListRequirement", allowed_parties(list)),
+        Requirement::AllowListFromConfig(list) => {
+            ("WhiteListFromConfigRequirement", configured_lists(list))
+        }
         Requirement::Consent(consent) => (
             "ConsentRequirement",
             json!({
@@ -53,7 +57,7 @@ fn kind(requirement: &Requirement) -> (String, Value) {
             }),
         ),
         Requirement::LegalBasis(basis) => {
-            let mask = u8::from(basis.espd) | (u8::from(basis.cpv) << 1);
+            let mask = u8::from(basis.espd) | (u8::from(basis.cpv.is_some()) << 1);
             (
                 "LegalBasisRequirement",
                 json!({"validLegalBasisTypes": mask}),
@@ -104,6 +108,14 @@ fn allowed_parties(list: &AllowList) -> Value {
         Some(json!({"Key": role.number(), "Value": number.as_str()}))
     });
     json!({"allowedParties": listed.collect::<Vec<_>>()})
+}
+
+fn configured_lists(list: &AllowListFromConfig) -> Value {
+    json!({
+        "ownerConfigKey": list.setting(Role::Owner),
+        "requestorConfigKey": list.setting(Role::Requestor),
+        "subjectConfigKey": list.setting(Role::Subject),
+    })
 }
 
 fn altinn_right(right: &AltinnRight) -> Value {

@@ -1,4 +1,6 @@
 //! The sources of the shipped catalogue, one file each.
 
+pub(crate) mod freg;
 pub(crate) mod skatt;
+pub(crate) mod skatt_person;
 pub(crate) mod testdata;

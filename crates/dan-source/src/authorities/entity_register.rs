@@ -7,18 +7,17 @@
 mod document;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    CallContext, Clock, Fact, FactError, FactQuery, Facts, Fetch, FetchError, FetchReply,
-    FetchRequest, PortFuture, Unit,
+    CallContext, Clock, Fact, FactError, FactQuery, Facts, Fetch, FetchReply, FetchRequest,
+    PortFuture, Unit,
 };
 use dan_core::time::Timestamp;
 use dan_core::ttl::{Freshness, TtlMap};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
-use crate::breaker::Breaker;
+use super::line::{self, Line};
 use document::{Place, read_page, read_unit};
 
 /// How long a unit or a list of units is used without asking again, in milliseconds (12 h).
@@ -28,7 +27,7 @@ pub const STALE_MS: i64 = 7 * 86_400_000;
 /// How long "there is none" is believed, in milliseconds (10 min).
 pub const ABSENT_MS: i64 = 600_000;
 /// Longest wait for one call, in milliseconds (`engine.md` §5.3).
-pub const CALL_MS_MAX: u64 = 5_000;
+pub const CALL_MS_MAX: u64 = line::CALL_MS_MAX;
 /// Largest document of one unit, in bytes.
 pub const UNIT_BYTES_MAX: usize = 256 << 10;
 /// Largest page of units, in bytes.
@@ -41,17 +40,14 @@ pub const PAGE_UNITS: usize = 100;
 pub const UNITS_KEPT_MAX: usize = 4_096;
 /// Lists of sub units that are kept in the cache.
 pub const LISTS_KEPT_MAX: usize = 64;
-/// Failures among the last 50 calls after which the register is left alone for 10 s.
-const FAILURES_MAX: u32 = 10;
 /// The authority, in words a consumer knows.
 const AUTHORITY: &str = "the entity register";
 
 /// Facts about units. Ask it through [`Facts`].
 pub struct EntityRegister {
     base: String,
-    fetch: Arc<dyn Fetch>,
+    line: Line,
     clock: Arc<dyn Clock>,
-    breaker: Breaker,
     units: TtlMap<OrgNumber, Option<Arc<Unit>>>,
     below: TtlMap<OrgNumber, Arc<[Arc<Unit>]>>,
 }
@@ -62,8 +58,7 @@ impl EntityRegister {
     pub fn new(base: &str, fetch: Arc<dyn Fetch>, clock: Arc<dyn Clock>) -> Self {
         Self {
             base: base.trim_end_matches('/').to_owned(),
-            fetch,
-            breaker: Breaker::new(AUTHORITY, FAILURES_MAX, Arc::clone(&clock)),
+            line: Line::new(AUTHORITY, fetch, Arc::clone(&clock)),
             clock,
             units: TtlMap::new(UNITS_KEPT_MAX),
             below: TtlMap::new(LISTS_KEPT_MAX),
@@ -157,36 +152,9 @@ impl EntityRegister {
         bytes_max: usize,
         ctx: &CallContext,
     ) -> Result<FetchReply, FactError> {
-        let limit = Instant::now()
-            .checked_add(Duration::from_millis(CALL_MS_MAX))
-            .unwrap_or(ctx.deadline);
-        let Some(pass) = self.breaker.admit() else {
-            return Err(failure("it failed too often just now".to_owned()));
-        };
-        let own = CallContext {
-            request_id: Arc::clone(&ctx.request_id),
-            deadline: limit.min(ctx.deadline),
-        };
-        let pass = pass.until(limit);
         let request = FetchRequest::get(AUTHORITY, url, bytes_max);
-        let answer = timeout_at(own.deadline, self.fetch.fetch(request, &own)).await;
-        let result = match answer.unwrap_or(Err(FetchError::Timeout)) {
-            Ok(reply) if matches!(reply.status, 200 | 404 | 410) => Ok(reply),
-            Ok(reply) => Err(failure(format!("HTTP status {}", reply.status))),
-            Err(FetchError::Timeout) if own.deadline < limit => {
-                // Our caller had no time; the register is not to blame.
-                return Err(failure(FetchError::Timeout.to_string()));
-            }
-            Err(error) => Err(failure(error.to_string())),
-        };
-        pass.settle(result.is_err());
-        if let Err(error) = &result {
-            tracing::warn!(
-                cause = error.cause,
-                "the entity register cannot be asked; known answers stand in"
-            );
-        }
-        result
+        let is_answer = |status| matches!(status, 200 | 404 | 410);
+        self.line.send(request, is_answer, ctx).await
     }
 }
 
@@ -204,12 +172,15 @@ impl Facts for EntityRegister {
                         let units = self.sub_units(*number, ctx).await?;
                         Ok(Fact::Units(units.to_vec()))
                     }
+                    FactQuery::HasRole { .. } | FactQuery::HasRight { .. } => Err(failure(
+                        "it knows nothing about roles and rights".to_owned(),
+                    )),
                 }
             };
             // Waiting for somebody who asks the same counts too.
             timeout_at(ctx.deadline, asking)
                 .await
-                .unwrap_or_else(|_elapsed| Err(failure(FetchError::Timeout.to_string())))
+                .unwrap_or_else(|_elapsed| Err(self.line.late()))
         })
     }
 }

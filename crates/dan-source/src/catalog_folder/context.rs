@@ -5,6 +5,7 @@ use dan_core::context::ServiceContext;
 use super::problem::Problems;
 use super::require;
 use super::section;
+use crate::declared::definition::Surroundings;
 
 /// Contexts without `order` come after all that have one.
 const ORDER_LAST: u32 = 100_000;
@@ -23,7 +24,11 @@ pub struct ContextFile {
 }
 
 /// The context in a file; `None` when the file has a mistake.
-pub(crate) fn read(file: &str, id: &str, text: &str, problems: &Problems) -> Option<ContextFile> {
+pub(crate) fn read(
+    (file, id, text): (&str, &str, &str),
+    around: &Surroundings<'_>,
+    problems: &Problems,
+) -> Option<ContextFile> {
     let before = problems.count();
     let mut section = section::read(file, text, problems)?;
     let name = section.required_text("name");
@@ -34,7 +39,7 @@ pub(crate) fn read(file: &str, id: &str, text: &str, problems: &Problems) -> Opt
     let order = section.number("order", 0..=ORDER_LAST);
     let languages = section.texts("languages");
     let rule_owner = name.as_ref().map_or(id, |name| name.value.as_str());
-    let rules = require::read(&mut section, rule_owner, None);
+    let rules = require::read(&mut section, rule_owner, None, around);
     section.not_built(&["texts", "consent"]);
     section.finish();
     if problems.count() > before {

@@ -53,7 +53,7 @@ pub(crate) fn read(
         Top::default()
     };
     let allowed = (!top.contexts.is_empty()).then_some(top.contexts.as_slice());
-    let rules = require::read(&mut section, name, allowed);
+    let rules = require::read(&mut section, name, allowed, around);
     let publisher = top.source.unwrap_or_default();
     let head = Head {
         name,
@@ -67,6 +67,8 @@ pub(crate) fn read(
         return None;
     }
     let mapping = Arc::clone(read.definition.mapping());
+    let source_scopes = read.definition.scopes();
+    let unavailable = read.definition.unset();
     Some(Declared {
         definition: Arc::new(read.definition),
         dataset: Dataset {
@@ -78,12 +80,12 @@ pub(crate) fn read(
             values: read.values,
             parameters: read.parameters,
             rules,
-            unavailable: None,
+            unavailable,
             public: top.public,
             asynchronous: false,
             valid_days_max: top.valid_days,
             timeout_s: top.timeout_s,
-            source_scopes: None,
+            source_scopes,
             license: top.license,
             valid_from: top.valid_from,
             valid_to: top.valid_to,

@@ -17,6 +17,8 @@ use crate::declared::url;
 
 /// Longest time that a source may be given for one call, in seconds.
 const TIMEOUT_S_MAX: u32 = 300;
+/// Stands for the address of a source that is never asked.
+const UNSET_ADDRESS: &str = "https://unset.invalid";
 /// How a secret is named.
 const SECRET_PREFIX: &str = "secret:";
 
@@ -32,9 +34,16 @@ pub(crate) fn read(
     let mut section = section::read(file, text, problems)?;
     // Words for the reader of the file.
     section.text("about");
-    let address = section
-        .required_text("address")
-        .and_then(|text| address(&text, environment, problems));
+    let text = section.required_text("address");
+    let unset = text
+        .as_ref()
+        .and_then(|text| environment.settings.missing_in(&text.value));
+    let unset = unset.map(str::to_owned);
+    let address = match &unset {
+        // One catalogue serves many nodes: a source this one is not set up for closes its datasets.
+        Some(_) => Some(UNSET_ADDRESS.to_owned()),
+        None => text.and_then(|text| address(&text, environment, problems)),
+    };
     let credential = credential(&mut section, environment);
     let limits = limits(&mut section);
     section.not_built(&["breaker", "egress", "retry", "cache", "fixtures"]);
@@ -42,7 +51,9 @@ pub(crate) fn read(
     if problems.count() > before {
         return None;
     }
-    Some(Arc::new(Upstream::new(name, address?, credential, limits)))
+    Some(Arc::new(
+        Upstream::new(name, address?, credential, limits).without(unset),
+    ))
 }
 
 fn address(

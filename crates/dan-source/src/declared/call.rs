@@ -16,8 +16,10 @@ use super::document::Document;
 use super::failure::{self, Event, FailureTable, Meaning};
 use super::json;
 use super::template::{Template, Unusable};
+use super::token::{Brought, CallToken};
 use super::upstream::Upstream;
 use super::url::{self, UrlTemplate};
+use crate::authorities::tokens::TokenIssuer;
 
 /// Longest value of a header that is sent, in bytes.
 const HEADER_BYTES_MAX: usize = 4096;
@@ -29,6 +31,8 @@ pub struct SourcePorts {
     pub fetch: Arc<dyn Fetch>,
     /// Tells when an answer came.
     pub clock: Arc<dyn Clock>,
+    /// Gives tokens of ours; without it, calls that want one are not made.
+    pub tokens: Option<Arc<dyn TokenIssuer>>,
 }
 
 /// A call, compiled.
@@ -44,8 +48,7 @@ pub(crate) struct Call {
     /// A failure leaves the answer out instead of ending the harvest.
     pub(crate) optional: bool,
     pub(crate) failures: FailureTable,
-    /// Asked with a token of the subject's consent.
-    pub(crate) consent_token: bool,
+    pub(crate) token: CallToken,
     /// Places of the calls whose answers it is made from.
     pub(crate) needs: Vec<usize>,
 }
@@ -57,22 +60,14 @@ pub(crate) struct Answer {
 }
 
 impl Call {
-    /// Makes the requests: one for each address.
+    /// Makes the requests: one for each address, without a token yet.
     pub(crate) fn prepare(&self, document: &Document) -> Result<Vec<FetchRequest>, SourceError> {
-        if self.consent_token {
-            // Asking without the token would be asking without the consent.
-            return Err(SourceError {
-                text: Some(
-                    "the source wants a consent token, which this version cannot get".into(),
-                ),
-                ..self.unusable("no consent token")
-            });
-        }
-        let refused = |unusable: Unusable| self.unusable(&unusable.0);
+        let refused =
+            |unusable: Unusable| failure::unusable(&self.upstream.name, &self.id, &unusable.0);
         self.requests(document).map_err(refused)
     }
 
-    /// The same without tokens: what an example asks.
+    /// The same: what an example asks.
     pub(crate) fn requests(&self, document: &Document) -> Result<Vec<FetchRequest>, Unusable> {
         let mut query = String::new();
         for (name, template) in &self.query {
@@ -120,10 +115,6 @@ impl Call {
         Ok(())
     }
 
-    fn unusable(&self, what: &str) -> SourceError {
-        failure::unusable(&self.upstream.name, &self.id, what)
-    }
-
     fn failed(&self, event: Event) -> SourceError {
         let meaning = self.failures.meaning(event);
         failure::error(&self.upstream.name, &self.id, event, meaning)
@@ -136,6 +127,7 @@ impl Call {
     pub(crate) async fn ask(
         &self,
         requests: Vec<FetchRequest>,
+        brought: &Brought,
         ports: &SourcePorts,
         ctx: &CallContext,
     ) -> Result<Answer, SourceError> {
@@ -153,6 +145,11 @@ impl Call {
             }
         };
         let cut_short = own.is_none_or(|own| ctx.deadline < own);
+        let named = (self.upstream.name.as_str(), self.id.as_str());
+        let authorization = self
+            .token
+            .authorization(named, brought, ports, &ctx)
+            .await?;
         let _place = self
             .upstream
             .enter(deadline)
@@ -162,8 +159,11 @@ impl Call {
                 ..self.failed(Event::Timeout)
             })?;
         let mut left = requests.len();
-        for request in requests {
+        for mut request in requests {
             left = left.saturating_sub(1);
+            if let Some(token) = &authorization {
+                request.authorization = Some(Secret::new(token.expose().to_owned()));
+            }
             let reply = match timeout_at(deadline, ports.fetch.fetch(request, &ctx)).await {
                 Ok(Ok(reply)) => reply,
                 Err(_) | Ok(Err(FetchError::Timeout)) => return Err(late(cut_short)),

@@ -7,6 +7,7 @@ mod calls;
 mod examples;
 mod parameters;
 mod removals;
+mod token;
 mod values;
 
 pub(crate) use calls::check_header;
@@ -29,6 +30,7 @@ use super::template::{Scope, Settings};
 use super::upstream::Upstream;
 use crate::catalog_folder::problem::{At, Place, Problems};
 use crate::catalog_folder::section::Section;
+use crate::catalog_folder::table::Tables;
 
 /// Names that no call and no table may have.
 const RESERVED: [&str; 8] = [
@@ -63,12 +65,38 @@ impl Definition {
         &self.name
     }
 
+    /// Why this node cannot get it: a source of it needs a setting that is missing.
+    pub(crate) fn unset(&self) -> Option<String> {
+        let upstream = self
+            .calls
+            .iter()
+            .map(|call| &call.upstream)
+            .find(|it| it.unset.is_some())?;
+        let setting = upstream.unset.as_deref().unwrap_or_default();
+        Some(format!(
+            "the source {} needs the setting `{setting}`; add it under [settings]",
+            upstream.name
+        ))
+    }
+
     /// Identifier of the source that serves it: the one its first call names.
     #[must_use]
     pub fn source_name(&self) -> &str {
         self.calls
             .first()
             .map_or(CALLLESS_SOURCE, |call| &call.upstream.name)
+    }
+
+    /// Scopes of the tokens its calls are asked with, with blanks between them.
+    pub(crate) fn scopes(&self) -> Option<String> {
+        let mut scopes: Vec<&str> = Vec::new();
+        let all = self.calls.iter().filter_map(|call| call.token.scope());
+        for scope in all.flat_map(|scope| scope.split(' ')) {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        (!scopes.is_empty()).then(|| scopes.join(" "))
     }
 
     /// RFC 8785 of what turns answers into values.
@@ -94,8 +122,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) settings: Settings<'a>,
     /// By name; `None` for a source whose own file has a mistake.
     pub(crate) upstreams: &'a BTreeMap<String, Option<Arc<Upstream>>>,
-    /// Rows by name.
-    pub(crate) tables: &'a BTreeMap<String, Arc<Value>>,
+    /// By name.
+    pub(crate) tables: &'a Tables,
     /// Text of a file of the catalogue.
     pub(crate) file: &'a dyn Fn(&str) -> Option<&'a str>,
 }
@@ -179,7 +207,7 @@ pub(crate) fn read(section: &mut Section<'_>, head: &Head<'_>, around: &Surround
         calls,
         parameters: parameters.rules,
         tables: tables
-            .map(|(name, rows)| (name.clone(), Arc::clone(rows)))
+            .filter_map(|(name, table)| Some((name.clone(), Arc::clone(&table.as_ref()?.rows))))
             .collect(),
         keepings,
         removals,

@@ -10,6 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::call::{Answer, Call, SourcePorts};
 use super::document::Document;
+use super::token::Brought;
 
 /// What the calls gave, beside what they put into the document.
 #[derive(Default)]
@@ -42,6 +43,7 @@ struct Run<'a> {
 pub(crate) async fn gather(
     calls: &[Arc<Call>],
     document: &mut Document,
+    brought: &Brought,
     ports: &SourcePorts,
     ctx: &CallContext,
 ) -> Result<Gathered, SourceError> {
@@ -60,13 +62,13 @@ pub(crate) async fn gather(
             && let Some(Ready { at, call, requests }) = ready.pop()
         {
             // The only one that can run needs no task of its own.
-            let outcome = call.ask(requests, ports, ctx).await;
+            let outcome = call.ask(requests, brought, ports, ctx).await;
             run.record(at, outcome)?;
             continue;
         }
         for Ready { at, call, requests } in ready {
-            let (ports, ctx) = (ports.clone(), ctx.clone());
-            running.spawn(async move { (at, call.ask(requests, &ports, &ctx).await) });
+            let (brought, ports, ctx) = (brought.clone(), ports.clone(), ctx.clone());
+            running.spawn(async move { (at, call.ask(requests, &brought, &ports, &ctx).await) });
         }
         match running.join_next().await {
             Some(Ok((at, outcome))) => run.record(at, outcome)?,

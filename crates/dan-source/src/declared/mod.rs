@@ -18,6 +18,7 @@ mod parameter;
 pub(crate) mod template;
 #[cfg(test)]
 mod tests;
+mod token;
 pub(crate) mod upstream;
 pub(crate) mod url;
 
@@ -36,6 +37,7 @@ pub use upstream::{
 };
 
 use document::{Document, Inputs};
+use token::Brought;
 
 /// Identifier of the source of definitions that make no call.
 pub const CALLLESS_SOURCE: &str = "declared";
@@ -86,7 +88,9 @@ impl DeclaredSource {
                 .collect(),
             now: self.ports.clock.now(),
         };
-        definition.harvest(&inputs, &self.ports, ctx).await
+        definition
+            .harvest(&inputs, &Brought::of(order), &self.ports, ctx)
+            .await
     }
 }
 
@@ -109,11 +113,12 @@ impl Definition {
     async fn harvest(
         &self,
         inputs: &Inputs<'_>,
+        brought: &Brought,
         ports: &SourcePorts,
         ctx: &CallContext,
     ) -> Result<Harvest, SourceError> {
         let mut document = Document::new(inputs, &self.parameters, &self.tables);
-        let gathered = gather::gather(&self.calls, &mut document, ports, ctx).await?;
+        let gathered = gather::gather(&self.calls, &mut document, brought, ports, ctx).await?;
         self.shape(document, gathered, inputs)
     }
 

@@ -29,6 +29,23 @@ pub(crate) enum Settings<'a> {
 }
 
 impl Settings<'_> {
+    /// Whether there is no node behind them.
+    pub(crate) const fn is_invented(&self) -> bool {
+        matches!(self, Self::Invented)
+    }
+
+    /// The first setting that a text refers to and this node does not have.
+    pub(crate) fn missing_in<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let Self::Of(settings) = self else {
+            return None;
+        };
+        let names = text
+            .split("{setting.")
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once('}')?.0));
+        names.into_iter().find(|name| !settings.contains_key(*name))
+    }
+
     pub(crate) fn find(&self, name: &str) -> Result<String, Mistake> {
         match self {
             Self::Invented => Ok(format!("https://{name}.invalid")),

@@ -18,6 +18,7 @@ use tokio::sync::Barrier;
 use tokio::time::Instant;
 
 use super::document::Inputs;
+use super::token::Brought;
 use super::{Definition, SourcePorts};
 use crate::catalog_folder::{CatalogFiles, Environment, load};
 
@@ -140,6 +141,7 @@ async fn harvest_with(
     let ports = SourcePorts {
         fetch: Arc::clone(outside) as _,
         clock: Arc::new(StillClock::default()),
+        tokens: None,
     };
     let inputs = Inputs {
         subject: Some(&subject),
@@ -152,7 +154,9 @@ async fn harvest_with(
             .collect(),
         now: START,
     };
-    definition.harvest(&inputs, &ports, ctx).await
+    definition
+        .harvest(&inputs, &Brought::default(), &ports, ctx)
+        .await
 }
 
 async fn harvest(definition: &Definition, outside: &Arc<Outside>) -> Result<Harvest, SourceError> {

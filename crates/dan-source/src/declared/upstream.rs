@@ -59,6 +59,8 @@ pub(crate) struct Upstream {
     pub(crate) credential: Credential,
     pub(crate) reply_bytes_max: usize,
     pub(crate) timeout_s: u32,
+    /// The setting that its address needs and this node does not have.
+    pub(crate) unset: Option<String>,
     slots: Semaphore,
     waiting: AtomicUsize,
     waiting_max: usize,
@@ -82,9 +84,18 @@ impl Upstream {
             credential,
             reply_bytes_max: usize::try_from(reply_bytes_max).unwrap_or(usize::MAX),
             timeout_s,
+            unset: None,
             slots: Semaphore::new(parallel),
             waiting: AtomicUsize::new(0),
             waiting_max: parallel.saturating_mul(WAITING_PER_SLOT),
+        }
+    }
+
+    /// A source that this node is not set up for: `setting` is missing.
+    pub(crate) fn without(self, setting: Option<String>) -> Self {
+        Self {
+            unset: setting,
+            ..self
         }
     }
 

@@ -65,6 +65,9 @@ impl Fetch for Scripted {
             .secret_headers
             .iter()
             .map(|(name, secret)| (name.clone(), secret.expose().to_owned()));
+        let authorization = request.authorization.as_ref();
+        let authorization =
+            authorization.map(|secret| ("authorization".to_owned(), secret.expose().to_owned()));
         let headers = request
             .headers
             .iter()
@@ -72,7 +75,7 @@ impl Fetch for Scripted {
         let body = request.body.as_ref().map(|(_, bytes)| bytes.to_vec());
         self.seen.lock().unwrap().push(Seen {
             shown: format!("{request:?}"),
-            headers: headers.chain(secrets).collect(),
+            headers: headers.chain(secrets).chain(authorization).collect(),
             body: String::from_utf8(body.unwrap_or_default()).unwrap(),
             bytes_max: request.reply_bytes_max,
             deadline: ctx.deadline,

@@ -8,6 +8,8 @@
 
 mod read;
 mod schema;
+#[cfg(test)]
+mod upgrade_tests;
 mod write;
 
 use std::ffi::OsString;
@@ -19,9 +21,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dan_core::accreditation::{Accreditation, AccreditationId};
+use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, PortFuture, Store, StoreError, Stored, StoredAudit,
+    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, PortFuture, Store, StoreError,
+    Stored, StoredAudit,
 };
+use dan_core::time::Timestamp;
 use dan_core::usage::UsageRow;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 use tokio::sync::mpsc::{self, error::SendTimeoutError, error::TrySendError};
@@ -139,6 +144,28 @@ impl Store for SqliteStore {
         let (filter, sealer) = (filter.clone(), Arc::clone(&self.sealer));
         let query =
             move |connection: &Connection| read::accreditations(connection, &filter, &sealer);
+        Box::pin(self.readers.run(query))
+    }
+
+    fn ended(
+        &self,
+        before: Timestamp,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<Stored<Accreditation>>, StoreError>> {
+        let sealer = Arc::clone(&self.sealer);
+        let query =
+            move |connection: &Connection| read::ended(connection, before, count_max, &sealer);
+        Box::pin(self.readers.run(query))
+    }
+
+    fn idempotency<'a>(
+        &'a self,
+        owner: OrgNumber,
+        key_digest: &'a [u8; 32],
+    ) -> PortFuture<'a, Result<Option<IdempotencyRecord>, StoreError>> {
+        let (key, sealer) = (*key_digest, Arc::clone(&self.sealer));
+        let query =
+            move |connection: &Connection| read::idempotency(connection, owner, &key, &sealer);
         Box::pin(self.readers.run(query))
     }
 

@@ -6,19 +6,33 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dan_core::accreditation::{Accreditation, AccreditationId};
-use dan_core::ports::{AccreditationFilter, ApiKeyRecord, StoreError, Stored, StoredAudit};
+use dan_core::party::OrgNumber;
+use dan_core::ports::{
+    AccreditationFilter, ApiKeyRecord, IdempotencyRecord, StoreError, Stored, StoredAudit,
+};
+use dan_core::time::Timestamp;
 use dan_core::usage::{UsageKey, UsageRow};
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 use tokio::sync::Semaphore;
 
 use super::{connect_reader, store_error};
-use crate::record::{AuditRow, decode_accreditation, decode_api_key, decode_audit};
+use crate::record::{
+    AuditRow, decode_accreditation, decode_api_key, decode_audit, decode_idempotency,
+    idempotency_id,
+};
 use crate::seal::Sealer;
 
 /// Connections that read at once.
 const READERS_MAX: usize = 4;
 /// Reads that may be running or waiting; further ones are refused.
 const READS_MAX: usize = 1024;
+
+/// Behind the place `(last_changed, id)`; an empty identifier is in front of every other.
+const LIST: &str = "SELECT id, revision, body FROM accreditation \
+                    WHERE owner = ?1 AND context = ?2 AND (last_changed, id) > (?3, ?4) \
+                    ORDER BY last_changed, id LIMIT ?5";
+const ENDED: &str = "SELECT id, revision, body FROM accreditation \
+                     WHERE valid_to < ?1 ORDER BY valid_to, id LIMIT ?2";
 
 /// Connections that only read, opened when they are first needed.
 pub(super) struct Readers {
@@ -105,25 +119,53 @@ pub(super) fn accreditations(
     filter: &AccreditationFilter,
     sealer: &Sealer,
 ) -> Result<Vec<Stored<Accreditation>>, StoreError> {
-    let from = match filter
-        .changed_after
-        .map(|after| after.as_ms().checked_add(1))
-    {
-        None => i64::MIN,
-        Some(Some(from)) => from,
-        Some(None) => return Ok(Vec::new()),
+    let Some((last_changed, id)) = start(filter) else {
+        return Ok(Vec::new());
     };
-    let sql = "SELECT id, revision, body FROM accreditation \
-               WHERE owner = ?1 AND context = ?2 AND last_changed >= ?3 \
-               ORDER BY last_changed, id LIMIT ?4";
     let values = (
         filter.owner.as_str(),
         &filter.context,
-        from,
+        last_changed,
+        id,
         filter.count_max,
     );
-    let rows = many(connection, sql, values, grant_row)?;
+    let rows = many(connection, LIST, values, grant_row)?;
     rows.into_iter().map(|row| row.read(sealer)).collect()
+}
+
+/// The place that a list starts behind, `None` where nothing can be behind it. Both bounds of the
+/// filter are one, and the later one holds, so that the index is entered where the list starts.
+fn start(filter: &AccreditationFilter) -> Option<(i64, &str)> {
+    let changed = match filter.changed_after {
+        None => i64::MIN,
+        Some(after) => after.as_ms().checked_add(1)?,
+    };
+    let place = filter.after.as_ref();
+    let place = place.map(|place| (place.last_changed.as_ms(), place.id.as_str()));
+    Some((changed, "").max(place.unwrap_or((i64::MIN, ""))))
+}
+
+pub(super) fn ended(
+    connection: &Connection,
+    before: Timestamp,
+    count_max: u32,
+    sealer: &Sealer,
+) -> Result<Vec<Stored<Accreditation>>, StoreError> {
+    let rows = many(connection, ENDED, (before.as_ms(), count_max), grant_row)?;
+    rows.into_iter().map(|row| row.read(sealer)).collect()
+}
+
+pub(super) fn idempotency(
+    connection: &Connection,
+    owner: OrgNumber,
+    key_digest: &[u8; 32],
+    sealer: &Sealer,
+) -> Result<Option<IdempotencyRecord>, StoreError> {
+    let sql = "SELECT body FROM idempotency WHERE id = ?1";
+    let id = idempotency_id(owner, key_digest, sealer);
+    one(connection, sql, [id], |row| row.get::<_, String>(0))?
+        .map(|body| decode_idempotency(owner, key_digest, &body, sealer))
+        .transpose()
 }
 
 pub(super) fn api_key(
@@ -253,4 +295,40 @@ fn many<T>(
         .prepare_cached(sql)
         .and_then(|mut statement| statement.query_map(values, read)?.collect())
         .map_err(|error| store_error(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::schema;
+
+    /// What SQLite says it will do, a line for each step.
+    fn plan(sql: &str) -> Vec<String> {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, schema::MIGRATIONS).unwrap();
+        let mut statement = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        let mut rows = statement.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next().unwrap() {
+            steps.push(row.get(3).unwrap());
+        }
+        steps
+    }
+
+    #[test]
+    fn lists_are_read_from_an_index_in_its_order() {
+        for (sql, expected) in [
+            (
+                LIST,
+                "INDEX accreditation_list (owner=? AND context=? AND (last_changed,id)>(?,?))",
+            ),
+            (ENDED, "INDEX accreditation_ended (valid_to<?)"),
+        ] {
+            let steps = plan(sql);
+            assert_eq!(steps.len(), 1, "sorted on the way: {steps:?}");
+            assert!(steps[0].ends_with(expected), "{steps:?}");
+        }
+    }
 }

@@ -19,10 +19,16 @@ pub(super) struct Migration {
 }
 
 /// Every step so far, in order.
-pub(super) const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    sql: include_str!("migrations/0001_first.sql"),
-}];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        sql: include_str!("migrations/0001_first.sql"),
+    },
+    Migration {
+        version: 2,
+        sql: include_str!("migrations/0002_ended_and_idempotency.sql"),
+    },
+];
 
 impl Migration {
     /// SHA-256 of the statements; line ends of another system do not make another migration.
@@ -171,6 +177,7 @@ pub(super) fn open_error(path: &std::path::Path, error: SchemaError) -> OpenErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hex;
 
     const ONE: Migration = Migration {
         version: 1,
@@ -256,9 +263,15 @@ mod tests {
     }
 
     #[test]
-    fn migrations_are_numbered_without_gaps() {
-        for (migration, expected) in MIGRATIONS.iter().zip(1..) {
-            assert_eq!(migration.version, expected);
+    fn migrations_are_numbered_without_gaps_and_never_edited() {
+        let checksums = [
+            "02e01d74022776c892f68469852547a27cbc3a61e3e651d04482ceb6aded3834",
+            "deffe3cd7714a00599bc60e16aa3f5b642e9d070113afcee35bdda284976daf1",
+        ];
+        assert_eq!(MIGRATIONS.len(), checksums.len(), "note the new one's here");
+        for ((migration, checksum), version) in MIGRATIONS.iter().zip(checksums).zip(1..) {
+            assert_eq!(migration.version, version);
+            assert_eq!(hex::encode(&migration.checksum()), checksum, "{version}");
         }
     }
 }

@@ -8,13 +8,16 @@ use std::io;
 use std::thread::{self, JoinHandle};
 
 use dan_core::audit::link;
-use dan_core::ports::{Batch, StoreError, Write};
+use dan_core::ports::{Batch, IdempotencyRecord, StoreError, Write};
+use dan_core::time::Timestamp;
 use dan_core::usage::UsageKey;
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::store_error;
-use crate::record::{encode_accreditation, encode_api_key, encode_audit};
+use crate::record::{
+    encode_accreditation, encode_api_key, encode_audit, encode_idempotency, idempotency_id,
+};
 use crate::seal::Sealer;
 
 /// Batches that may wait; one more waits outside for [`super::WRITE_WAIT_MAX`].
@@ -44,6 +47,15 @@ enum Step {
         id: String,
         created: i64,
         body: String,
+    },
+    Remember {
+        id: String,
+        now: i64,
+        expires: i64,
+        body: String,
+    },
+    Forget {
+        before: i64,
     },
     Probe,
 }
@@ -110,6 +122,24 @@ impl Step {
                 created: key.created.as_ms(),
                 body: encode_api_key(key)?,
             },
+            Write::PutIdempotency { value, now } => Self::remember(value, *now, sealer)?,
+            Write::ForgetIdempotency(before) => Self::Forget {
+                before: before.as_ms(),
+            },
+        })
+    }
+
+    fn remember(
+        value: &IdempotencyRecord,
+        now: Timestamp,
+        sealer: &Sealer,
+    ) -> Result<Self, StoreError> {
+        let id = idempotency_id(value.owner, &value.key_digest, sealer);
+        Ok(Self::Remember {
+            now: now.as_ms(),
+            expires: value.expires.as_ms(),
+            body: encode_idempotency(&id, value, sealer)?,
+            id,
         })
     }
 }
@@ -120,6 +150,14 @@ struct Head {
     sequence: i64,
     link: [u8; 32],
 }
+
+const PUT_KEY: &str = "INSERT INTO api_key (id, created, body) VALUES (?1, ?2, ?3) \
+     ON CONFLICT DO UPDATE SET created = excluded.created, body = excluded.body";
+const REMEMBER: &str = "INSERT INTO idempotency (id, expires, body) VALUES (?1, ?2, ?3) \
+     ON CONFLICT DO UPDATE SET expires = excluded.expires, body = excluded.body \
+     WHERE idempotency.expires <= ?4";
+const PROBE: &str = "INSERT INTO meta (name, value) VALUES ('probe', hex(randomblob(8))) \
+     ON CONFLICT DO UPDATE SET value = excluded.value";
 
 struct Writer {
     connection: Connection,
@@ -286,21 +324,21 @@ impl Writer {
                  VALUES (?1, ?2, ?3, ?4, 1) ON CONFLICT DO UPDATE SET count = count + 1",
                 params![key.month, key.context, key.dataset, key.owner],
             ),
-            Step::PutKey { id, created, body } => execute(
-                connection,
-                "INSERT INTO api_key (id, created, body) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT DO UPDATE SET created = excluded.created, body = excluded.body",
-                params![id, created, body],
-            ),
-            Step::Probe => execute(
-                connection,
-                "INSERT INTO meta (name, value) VALUES ('probe', hex(randomblob(8))) \
-                 ON CONFLICT DO UPDATE SET value = excluded.value",
-                [],
-            ),
+            Step::PutKey { id, created, body } => {
+                execute(connection, PUT_KEY, params![id, created, body])
+            }
+            Step::Remember {
+                id,
+                now,
+                expires,
+                body,
+            } => execute(connection, REMEMBER, params![id, expires, body, now]),
+            Step::Forget { before } => forget(connection, *before),
+            Step::Probe => execute(connection, PROBE, []),
         }
         .map_err(|error| store_error(&error))?;
-        // Every step changes one row; a grant that was not there, or not as expected, none.
+        // Every step changes one row; a grant that was not there, or not as expected, none, and so
+        // does an application that is remembered already.
         if rows == 1 {
             Ok(())
         } else {
@@ -332,6 +370,12 @@ fn put_grant(connection: &Connection, expect: u64, values: impl Params) -> rusql
          last_changed = ?5, body = ?6 WHERE id = ?1 AND revision = ?2"
     };
     execute(connection, sql, values)
+}
+
+/// However many there were, it is one step that was done.
+fn forget(connection: &Connection, before: i64) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM idempotency WHERE expires < ?1";
+    execute(connection, sql, [before]).map(|_rows| 1)
 }
 
 fn execute(connection: &Connection, sql: &str, values: impl Params) -> rusqlite::Result<usize> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Head, Roots, Surroundings, check_name};
+use super::{Head, Roots, Surroundings, check_name, token};
 use crate::catalog_folder::problem::{At, Mistake, Place, Problems, suggestion};
 use crate::catalog_folder::section::{Node, Section};
 use crate::declared::call::Call;
@@ -105,7 +105,7 @@ fn read_one(
     let timeout = section.seconds("timeout", CALL_TIMEOUT_S_MAX);
     let failures = failures(section);
     let optional = section.flag("optional").unwrap_or(false);
-    let consent_token = consent_token(section);
+    let token = token::read(section, upstream.as_deref());
     let upstream = upstream?;
     let timeout_s = timeout.map_or(upstream.timeout_s.min(head.timeout_s), |own| own.value);
     Some(Draft {
@@ -117,7 +117,7 @@ fn read_one(
             timeout: Duration::from_secs(u64::from(timeout_s)),
             optional,
             failures,
-            consent_token,
+            token,
             needs: Vec::new(),
             upstream,
         },
@@ -277,21 +277,6 @@ fn failures(section: &mut Section<'_>) -> FailureTable {
         }
     }
     failures
-}
-
-fn consent_token(section: &mut Section<'_>) -> bool {
-    let Some(token) = section.take("token") else {
-        return false;
-    };
-    if matches!(&token.value, Node::Text(text) if text == "consent") {
-        return true;
-    }
-    section.problems().hint(
-        &token.place,
-        "only `token = \"consent\"` is built",
-        "leave it out, or let a plugin serve this dataset",
-    );
-    false
 }
 
 /// Finds out which call waits for which, and refuses circles.

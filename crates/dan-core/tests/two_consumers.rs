@@ -1,0 +1,808 @@
+//! Two owners in two services share a node, and nobody learns anything of anybody else.
+//!
+//! Steps are drawn by chance (see `chance`) and compared with a model: who holds which grants, and
+//! until when. Everything a consumer sends or a source answers for it carries its canary.
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
+
+mod chance;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use chance::{Chance, plan};
+use dan_core::accreditation::Accreditation;
+use dan_core::audit::{Action, AuditRecord, Phase};
+use dan_core::caller::{Caller, Proof};
+use dan_core::catalog::{Catalog, Supply};
+use dan_core::context::ServiceContext;
+use dan_core::dataset::{Alias, Dataset, ParameterSpec, ValueType};
+use dan_core::error::{Code, Fault};
+use dan_core::evidence::{DatasetStatus, Evidence, EvidenceValue, Harvest, SourceCall};
+use dan_core::flow::{
+    Answer, Call, Envelope, Exchange, Form, Idempotency, ListQuery, Presented, Presenter, Wish,
+};
+use dan_core::inquiry::{Application, DatasetRequest, OfferedTokens, Parameter};
+use dan_core::meter::Meter;
+use dan_core::ports::{
+    CallContext, Clock as _, HarvestOrder, PortFuture, Source, SourceError, SourceFailure,
+    Store as _,
+};
+use dan_core::requirement::{Requirement, ScopeRule};
+use dan_core::secret::Secret;
+use dan_core::testkit::builders::{self, AGENCY, COMPANY, OTHER_AGENCY, PERSON};
+use dan_core::testkit::fakes::{FakeStore, Fakes, START, call_context};
+use dan_core::time::{DAY_MS, Timestamp};
+use serde_json::{Value, json};
+use tokio::runtime;
+
+const STEPS: u64 = 2_000;
+const STEPS_LONG: u64 = 100_000;
+/// Steps on one node; then another one starts empty.
+const STEPS_PER_NODE: u64 = 250;
+
+/// Owner, context and canary of everybody: none is part of another.
+const CONSUMERS: [(&str, &str, &str); 4] = [
+    (AGENCY, "One", "kanari-rod"),
+    (AGENCY, "Two", "kanari-gul"),
+    (OTHER_AGENCY, "One", "kanari-bla"),
+    (OTHER_AGENCY, "Two", "kanari-hvit"),
+];
+
+fn canary_of(owner: &str, context: &str) -> &'static str {
+    CONSUMERS
+        .iter()
+        .find(|(of, within, _)| *of == owner && *within == context)
+        .map(|(_, _, canary)| *canary)
+        .unwrap()
+}
+
+fn all_canaries() -> String {
+    CONSUMERS.map(|(_, _, canary)| canary).join(" ")
+}
+
+/// Answers with what the asking consumer sent and its canary; and, as a source that knows no
+/// measure, with everybody's canary where nobody asked for it.
+#[derive(Default)]
+struct Parrot {
+    failing: AtomicBool,
+}
+
+impl Source for Parrot {
+    fn id(&self) -> &str {
+        "parrot"
+    }
+
+    fn harvest<'a>(
+        &'a self,
+        order: &'a HarvestOrder,
+        _ctx: &'a CallContext,
+    ) -> PortFuture<'a, Result<Harvest, SourceError>> {
+        let owner = order.owner().unwrap();
+        let canary = canary_of(owner.as_str(), order.context().unwrap());
+        let sent: Vec<Value> = order
+            .parameters()
+            .iter()
+            .map(|parameter| parameter.value.clone())
+            .collect();
+        let value = |name: &str, value: Value| EvidenceValue {
+            name: name.to_owned(),
+            value_type: ValueType::JsonSchema,
+            source: "Testregisteret".to_owned(),
+            timestamp: None,
+            mime_type: None,
+            value,
+        };
+        let answer = if self.failing.load(Ordering::SeqCst) {
+            Err(SourceError {
+                failure: SourceFailure::Refused,
+                source: "PARROT".to_owned(),
+                detail: 1,
+                text: Some(canary.to_owned()),
+                cause: all_canaries(),
+            })
+        } else {
+            Ok(Harvest {
+                evidence: Evidence::Values(vec![
+                    value("navn", json!({"canary": canary, "sent": sent})),
+                    value("udeklarert", Value::from(all_canaries())),
+                ]),
+                calls: vec![SourceCall {
+                    id: "c".to_owned(),
+                    retrieved_at: START,
+                    digest: [9; 32],
+                }],
+            })
+        };
+        Box::pin(async move { answer })
+    }
+}
+
+/// Shapes an answer, and looks whether it may: its intent is in the store already.
+struct Watchful {
+    store: Arc<FakeStore>,
+    request_id: Arc<str>,
+    form: Form,
+}
+
+impl Presenter for Watchful {
+    fn present(&self, answer: &Answer<'_>) -> Result<Presented, Fault> {
+        let records = self.store.records();
+        assert!(
+            records
+                .iter()
+                .any(|record| record.phase == Phase::Intent
+                    && *record.request_id == *self.request_id),
+            "an answer is shaped before its intent is durable"
+        );
+        let Evidence::Values(values) = answer.evidence else {
+            return Err(Fault::new(Code::InternalServerError));
+        };
+        let values: Vec<Value> = values
+            .iter()
+            .map(|value| json!({"name": value.name, "value": value.value}))
+            .collect();
+        Ok(Presented {
+            body: Bytes::from(Value::from(values).to_string()),
+            media_type: Some("application/json".to_owned()),
+            query: None,
+            form: self.form,
+        })
+    }
+}
+
+/// A grant as the model knows it.
+#[derive(Clone, Debug)]
+struct Held {
+    consumer: usize,
+    id: String,
+    datasets: Vec<String>,
+    valid_to: Timestamp,
+    /// Text that stands in this grant only.
+    mark: String,
+    gone: bool,
+}
+
+/// What an `Idempotency-Key` stands for.
+#[derive(Clone, Debug)]
+struct Remembered {
+    body: usize,
+    id: String,
+    expires: Timestamp,
+}
+
+struct Node {
+    fakes: Fakes,
+    source: Arc<Parrot>,
+    exchange: Exchange,
+    callers: Vec<Caller>,
+    held: Vec<Held>,
+    remembered: BTreeMap<(usize, &'static str), Remembered>,
+    requests: u64,
+    released: u64,
+    /// Audit rows looked at so far, and what they said.
+    rows: u64,
+    intents: BTreeSet<String>,
+    delivered: u64,
+    tally: Tally,
+}
+
+/// How often what happened, over all nodes: a run without it says nothing.
+#[derive(Debug, Default)]
+struct Tally {
+    granted: u64,
+    released: u64,
+    foreign: u64,
+    expired: u64,
+    purged: u64,
+    repeated: u64,
+}
+
+fn caller(owner: &str, context: &str) -> Caller {
+    let key = Proof::Key {
+        id: format!("key-{owner}"),
+        context_id: format!("{context}-product"),
+        org: None,
+    };
+    let token = Proof::Token {
+        org: builders::org(owner),
+        supplier: None,
+        scopes: vec!["dan:test".to_owned()],
+        token: Arc::new(Secret::new(canary_of(owner, context).to_owned())),
+    };
+    Caller::join(vec![key, token]).unwrap()
+}
+
+/// Datasets of one context, of both, and of both under two names.
+fn catalog(source: Arc<Parrot>) -> Catalog {
+    let context = |name: &str| {
+        let scope = Requirement::Scope(ScopeRule {
+            required: vec!["dan:test".to_owned()],
+        });
+        ServiceContext {
+            id: format!("{name}-product"),
+            name: name.to_owned(),
+            ..builders::context(vec![builders::rule(&format!("{name}/scope"), scope)])
+        }
+    };
+    let dataset = |name: &str, contexts: &[&str]| Dataset {
+        contexts: contexts.iter().map(|name| (*name).to_owned()).collect(),
+        parameters: vec![ParameterSpec {
+            name: "text".to_owned(),
+            parameter_type: Some(ValueType::String),
+            required: false,
+        }],
+        ..builders::dataset(name)
+    };
+    let alias = |context: &str, name: &str| Alias {
+        context: context.to_owned(),
+        name: name.to_owned(),
+    };
+    let two_names = Dataset {
+        aliases: vec![alias("One", "First"), alias("Two", "Second")],
+        ..dataset("TwoNames", &["One", "Two"])
+    };
+    let datasets = vec![
+        dataset("Both", &["One", "Two"]),
+        dataset("OnlyOne", &["One"]),
+        dataset("OnlyTwo", &["Two"]),
+        two_names,
+    ];
+    let contexts = vec![context("One"), context("Two")];
+    let supply = Supply { source, datasets };
+    let (catalog, problems) = Catalog::build(contexts, vec![supply], "1".to_owned());
+    assert!(problems.is_empty());
+    catalog
+}
+
+fn names_in(context: &str) -> [&'static str; 3] {
+    if context == "One" {
+        ["Both", "OnlyOne", "First"]
+    } else {
+        ["Both", "OnlyTwo", "Second"]
+    }
+}
+
+/// Everything of a fault that reaches the peer; its cause does not.
+fn shown(fault: &Fault) -> String {
+    format!(
+        "{} {} {} {:?} {:?}",
+        fault.code.number(),
+        fault.status,
+        fault.description(),
+        fault.detail,
+        fault.rules
+    )
+}
+
+/// Everything that stands in a grant.
+fn everything(grant: &Accreditation) -> String {
+    let parameters = grant.datasets.iter().flat_map(|one| &one.parameters);
+    let sent: Vec<String> = parameters
+        .map(|parameter| format!("{}={}", parameter.name, parameter.value))
+        .collect();
+    let subject = grant.subject.as_ref().map(|party| party.expose_canonical());
+    format!(
+        "{grant:?} {sent:?} {} {subject:?}",
+        grant.requestor.expose_canonical()
+    )
+}
+
+impl Node {
+    fn new(tally: Tally) -> Self {
+        let source = Arc::new(Parrot::default());
+        let fakes = Fakes::new(|_| catalog(Arc::clone(&source)));
+        let exchange = Exchange::new(fakes.ports(), Fakes::settings(), Arc::new(Meter::default()));
+        let callers = CONSUMERS
+            .iter()
+            .map(|(owner, context, _)| caller(owner, context));
+        Self {
+            callers: callers.collect(),
+            fakes,
+            source,
+            exchange,
+            held: Vec::new(),
+            remembered: BTreeMap::new(),
+            requests: 0,
+            released: 0,
+            rows: 0,
+            intents: BTreeSet::new(),
+            delivered: 0,
+            tally,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.fakes.clock.now()
+    }
+
+    fn next_ctx(&mut self) -> CallContext {
+        self.requests += 1;
+        CallContext {
+            request_id: Arc::from(format!("request-{}", self.requests)),
+            ..call_context()
+        }
+    }
+
+    /// Any grant that was ever given; `None` before the first.
+    fn any_held(&self, chance: &mut Chance) -> Option<usize> {
+        (!self.held.is_empty()).then(|| chance.below(self.held.len()))
+    }
+
+    /// One of a consumer's own, rather one that can be used.
+    fn own(&self, chance: &mut Chance, consumer: usize) -> Option<usize> {
+        let mut own: Vec<usize> = (0..self.held.len()).collect();
+        own.retain(|at| self.held[*at].consumer == consumer);
+        let usable: Vec<usize> = own
+            .iter()
+            .copied()
+            .filter(|at| !self.held[*at].gone && self.held[*at].valid_to >= self.now())
+            .collect();
+        let from = if usable.is_empty() || chance.percent(30) {
+            &own
+        } else {
+            &usable
+        };
+        (!from.is_empty()).then(|| chance.pick(from))
+    }
+
+    /// What a consumer got must hold nobody else's canary.
+    fn assert_own(consumer: usize, got: &str) {
+        for (other, (_, _, canary)) in CONSUMERS.iter().enumerate() {
+            assert!(
+                other == consumer || !got.contains(canary),
+                "consumer {consumer} got {canary}: {got}"
+            );
+        }
+    }
+
+    /// A fault that a consumer got, for its code.
+    fn code(consumer: usize, fault: &Fault) -> Code {
+        Self::assert_own(consumer, &shown(fault));
+        fault.code
+    }
+
+    async fn create(&mut self, chance: &mut Chance, consumer: usize) {
+        let (_, context, canary) = CONSUMERS[consumer];
+        let mark = format!("{canary}/{}.", self.requests);
+        // Two bodies for each key: the same again, or another under a key that was used.
+        let body = chance.below(2);
+        let key = chance.percent(40).then(|| chance.pick(&["k1", "k2"]));
+        let idempotency = key.map(|key| {
+            let context_id = format!("{context}-product");
+            Idempotency::new(key, &context_id, body.to_string().as_bytes()).unwrap()
+        });
+        let application = application(chance, context, &mark, self.now());
+        let ctx = self.next_ctx();
+        let call = Call {
+            caller: &self.callers[consumer],
+            ctx: &ctx,
+        };
+        let tokens = OfferedTokens::default();
+        let granted = self
+            .exchange
+            .grant(call, application, tokens, idempotency)
+            .await
+            .map(|granted| granted.accreditation);
+        let now = self.now();
+        let known = key.and_then(|key| self.remembered.get(&(consumer, key)));
+        if let Some(known) = known.filter(|known| known.expires > now) {
+            self.tally.repeated += 1;
+            let there = self
+                .held
+                .iter()
+                .any(|held| held.id == known.id && !held.gone);
+            match granted {
+                Ok(grant) => {
+                    Self::assert_own(consumer, &everything(&grant));
+                    assert!(there && known.body == body && grant.id.as_str() == known.id);
+                }
+                Err(fault) if known.body == body => {
+                    let code = Self::code(consumer, &fault);
+                    assert!(!there && code == Code::NonExistentAccreditation);
+                }
+                Err(fault) => {
+                    let code = Self::code(consumer, &fault);
+                    assert_eq!(code, Code::InvalidAuthorizationRequest);
+                }
+            }
+            return;
+        }
+        let grant = granted.unwrap();
+        let got = everything(&grant);
+        assert!(got.contains(&mark));
+        Self::assert_own(consumer, &got);
+        let id = grant.id.to_string();
+        assert!(self.held.iter().all(|held| held.id != id));
+        if let Some(key) = key {
+            let remembered = Remembered {
+                body,
+                id: id.clone(),
+                expires: now.plus_ms(DAY_MS),
+            };
+            self.remembered.insert((consumer, key), remembered);
+        }
+        self.tally.granted += 1;
+        self.held.push(Held {
+            consumer,
+            id,
+            datasets: grant.datasets.into_iter().map(|one| one.name).collect(),
+            valid_to: grant.valid_to,
+            mark,
+            gone: false,
+        });
+    }
+
+    /// Harvests, and compares what comes with the model.
+    async fn harvest(&mut self, chance: &mut Chance, consumer: usize, at: usize) {
+        let dataset = self.dataset_of(chance, at);
+        let (ctx, form) = (self.next_ctx(), any_form(chance));
+        let harvested = self.ask(consumer, at, &dataset, (&ctx, form)).await;
+        self.settle(consumer, at, &dataset, harvested);
+    }
+
+    /// Two consumers harvest at the same time.
+    async fn harvest_both(&mut self, chance: &mut Chance, ours: [usize; 2]) {
+        let [Some(one), Some(other)] = ours.map(|consumer| self.own(chance, consumer)) else {
+            return;
+        };
+        let (first, second) = (self.dataset_of(chance, one), self.dataset_of(chance, other));
+        let (ctx, other_ctx) = (self.next_ctx(), self.next_ctx());
+        let (got, other_got) = tokio::join!(
+            self.ask(ours[0], one, &first, (&ctx, Form::Plain)),
+            self.ask(ours[1], other, &second, (&other_ctx, Form::Jose)),
+        );
+        self.settle(ours[0], one, &first, got);
+        self.settle(ours[1], other, &second, other_got);
+    }
+
+    fn dataset_of(&self, chance: &mut Chance, at: usize) -> String {
+        if chance.percent(10) {
+            return chance
+                .pick(&["Both", "OnlyOne", "TwoNames", "nothing"])
+                .to_owned();
+        }
+        let datasets = &self.held[at].datasets;
+        let name = &datasets[chance.below(datasets.len())];
+        if chance.percent(20) {
+            name.to_uppercase()
+        } else {
+            name.clone()
+        }
+    }
+
+    async fn ask(
+        &self,
+        consumer: usize,
+        at: usize,
+        dataset: &str,
+        (ctx, form): (&CallContext, Form),
+    ) -> Result<Envelope, Fault> {
+        let presenter = Watchful {
+            store: Arc::clone(&self.fakes.store),
+            request_id: Arc::clone(&ctx.request_id),
+            form,
+        };
+        let tokens = OfferedTokens::default();
+        let wish = Wish {
+            tokens: &tokens,
+            presenter: &presenter,
+        };
+        let call = Call {
+            caller: &self.callers[consumer],
+            ctx,
+        };
+        let id = &self.held[at].id;
+        self.exchange.harvest(call, id, dataset, wish).await
+    }
+
+    fn settle(
+        &mut self,
+        consumer: usize,
+        at: usize,
+        dataset: &str,
+        harvested: Result<Envelope, Fault>,
+    ) {
+        let held = &self.held[at];
+        let offered = held
+            .datasets
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(dataset));
+        let expected = if held.consumer != consumer || held.gone {
+            self.tally.foreign += u64::from(held.consumer != consumer);
+            Some(Code::NonExistentAccreditation)
+        } else if self.now() > held.valid_to {
+            self.tally.expired += 1;
+            Some(Code::ExpiredAccreditation)
+        } else if !offered {
+            Some(Code::InvalidEvidenceRequest)
+        } else if self.source.failing.load(Ordering::SeqCst) {
+            Some(Code::EvidenceSourcePermanentClient)
+        } else {
+            None
+        };
+        match harvested {
+            Ok(envelope) => {
+                self.released += 1;
+                self.tally.released += 1;
+                assert_eq!(expected, None, "{held:?}");
+                let body = String::from_utf8(envelope.body.to_vec()).unwrap();
+                assert!(body.contains(&held.mark), "{body}");
+                Self::assert_own(consumer, &body);
+                Self::assert_own(consumer, &envelope.signature);
+            }
+            Err(fault) => assert_eq!(Some(Self::code(consumer, &fault)), expected, "{held:?}"),
+        }
+    }
+
+    async fn list(&mut self, chance: &mut Chance, consumer: usize) {
+        let mut query = ListQuery {
+            limit: chance.percent(50).then(|| chance.pick(&[1, 3, 1000])),
+            only_available: chance.percent(30),
+            ..ListQuery::default()
+        };
+        let ctx = self.next_ctx();
+        let mut found = Vec::new();
+        loop {
+            let call = Call {
+                caller: &self.callers[consumer],
+                ctx: &ctx,
+            };
+            let page = self.exchange.list(call, query.clone()).await.unwrap();
+            for row in page.rows {
+                Self::assert_own(consumer, &everything(&row.accreditation));
+                let expired = self.now() > row.accreditation.valid_to;
+                assert_eq!(row.aggregate == DatasetStatus::Expired, expired);
+                found.push(row.accreditation.id.to_string());
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+        let now = self.now();
+        let own = self.held.iter().filter(|held| {
+            held.consumer == consumer
+                && !held.gone
+                && (!query.only_available || held.valid_to >= now)
+        });
+        let mut expected: Vec<String> = own.map(|held| held.id.clone()).collect();
+        expected.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, expected);
+    }
+
+    async fn status(&mut self, consumer: usize, at: usize) {
+        let held = &self.held[at];
+        let status = self
+            .exchange
+            .status(&self.callers[consumer], &held.id)
+            .await;
+        match status {
+            Ok(states) => {
+                assert!(held.consumer == consumer && !held.gone);
+                Self::assert_own(consumer, &format!("{states:?}"));
+                let names: Vec<&String> = states.iter().map(|state| &state.dataset).collect();
+                assert_eq!(names, held.datasets.iter().collect::<Vec<_>>());
+                let expired = self.now() > held.valid_to;
+                let is_expired = |status| status == DatasetStatus::Expired;
+                assert!(
+                    states
+                        .iter()
+                        .all(|state| is_expired(state.status) == expired)
+                );
+            }
+            Err(fault) => {
+                assert!(held.consumer != consumer || held.gone);
+                self.tally.foreign += u64::from(held.consumer != consumer);
+                let code = Self::code(consumer, &fault);
+                assert_eq!(code, Code::NonExistentAccreditation);
+            }
+        }
+    }
+
+    async fn delete(&mut self, consumer: usize, at: usize) {
+        let ctx = self.next_ctx();
+        let call = Call {
+            caller: &self.callers[consumer],
+            ctx: &ctx,
+        };
+        let held = &mut self.held[at];
+        let deleted = self.exchange.withdraw(call, &held.id).await;
+        let may = held.consumer == consumer && !held.gone;
+        self.tally.foreign += u64::from(held.consumer != consumer);
+        match deleted {
+            Ok(()) => {
+                assert!(may);
+                held.gone = true;
+            }
+            Err(fault) => {
+                let code = Self::code(consumer, &fault);
+                assert!(!may && code == Code::NonExistentAccreditation);
+            }
+        }
+    }
+
+    async fn sweep(&mut self) {
+        let days = i64::from(Fakes::settings().retention_days);
+        let before = self.now().plus_ms(-days * DAY_MS);
+        let mut expected = 0;
+        for held in &mut self.held {
+            if !held.gone && held.valid_to < before {
+                held.gone = true;
+                expected += 1;
+            }
+        }
+        assert_eq!(self.exchange.sweep().await.unwrap(), expected);
+        self.tally.purged += u64::from(expected);
+    }
+
+    async fn usage(&self, consumer: usize) {
+        let (owner, ..) = CONSUMERS[consumer];
+        let rows = self.exchange.own_usage(&self.callers[consumer]).await;
+        let rows = rows.unwrap();
+        assert!(rows.iter().all(|row| row.key.owner == owner));
+    }
+
+    /// With a store that takes nothing, nothing is given, left or taken away.
+    async fn store_is_down(&mut self, chance: &mut Chance, consumer: usize) {
+        let Some(at) = self.own(chance, consumer) else {
+            return;
+        };
+        self.fakes.store.set_down(true);
+        let dataset = self.dataset_of(chance, at);
+        let ctx = self.next_ctx();
+        let harvested = self.ask(consumer, at, &dataset, (&ctx, Form::Plain)).await;
+        Self::code(consumer, &harvested.unwrap_err());
+        let application = application(
+            chance,
+            CONSUMERS[consumer].1,
+            CONSUMERS[consumer].2,
+            self.now(),
+        );
+        let (grant_ctx, delete_ctx) = (self.next_ctx(), self.next_ctx());
+        let call = |ctx| Call {
+            caller: &self.callers[consumer],
+            ctx,
+        };
+        let tokens = OfferedTokens::default();
+        let granted = self
+            .exchange
+            .grant(call(&grant_ctx), application, tokens, None);
+        let code = Self::code(consumer, &granted.await.unwrap_err());
+        assert_eq!(code, Code::ServiceNotAvailable);
+        let deleted = self.exchange.withdraw(call(&delete_ctx), &self.held[at].id);
+        Self::code(consumer, &deleted.await.unwrap_err());
+        self.fakes.store.set_down(false);
+    }
+
+    /// What is recorded so far: intents before deliveries, as many of these as bodies were released,
+    /// and in every row its owner's words only.
+    async fn look_at_records(&mut self) {
+        tokio::join!(self.exchange.keep_records(), self.exchange.close());
+        let rows = self.fakes.store.audit(self.rows + 1, u32::MAX).await;
+        for row in rows.unwrap() {
+            assert_eq!(row.sequence, self.rows + 1);
+            self.rows = row.sequence;
+            self.look_at(&row.record);
+        }
+        assert_eq!(self.delivered, self.released);
+    }
+
+    fn look_at(&mut self, record: &AuditRecord) {
+        if record.action == Action::DatasetRetrieved {
+            let id = &record.request_id;
+            match record.phase {
+                Phase::Intent => assert!(self.intents.insert(id.clone())),
+                Phase::Delivered { .. } => {
+                    assert!(self.intents.contains(id), "{record:?}");
+                    self.delivered += 1;
+                }
+                Phase::Failed { .. } => {}
+                Phase::Done => assert_ne!(record.phase, Phase::Done, "{record:?}"),
+            }
+        }
+        let owner = record.owner.unwrap().to_string();
+        let consumer = CONSUMERS
+            .iter()
+            .position(|(of, within, _)| *of == owner && *within == record.context);
+        Self::assert_own(consumer.unwrap(), &format!("{record:?}"));
+    }
+
+    async fn step(&mut self, chance: &mut Chance) {
+        let consumer = chance.below(CONSUMERS.len());
+        let other = (consumer + 1 + chance.below(CONSUMERS.len() - 1)) % CONSUMERS.len();
+        let failing = chance.percent(5);
+        self.source.failing.store(failing, Ordering::SeqCst);
+        let (own, any) = (self.own(chance, consumer), self.any_held(chance));
+        match (chance.below(20), own, any) {
+            (0..=5, Some(at), _) | (6..=7, _, Some(at)) => {
+                self.harvest(chance, consumer, at).await;
+            }
+            (8, _, _) => self.harvest_both(chance, [consumer, other]).await,
+            (9, _, _) => self.list(chance, consumer).await,
+            (10, Some(at), _) | (11, _, Some(at)) => self.status(consumer, at).await,
+            (12, Some(at), _) | (13, _, Some(at)) => self.delete(consumer, at).await,
+            (14, _, _) => {
+                let hours = chance.pick(&[1, 23, 25, 240, 1000]);
+                self.fakes.clock.advance_ms(hours * 3_600_000);
+            }
+            (15, _, _) => match chance.below(3) {
+                0 => self.sweep().await,
+                1 => self.usage(consumer).await,
+                _ => self.store_is_down(chance, consumer).await,
+            },
+            _ => self.create(chance, consumer).await,
+        }
+        self.look_at_records().await;
+    }
+}
+
+fn any_form(chance: &mut Chance) -> Form {
+    chance.pick(&[Form::Plain, Form::Plain, Form::Jose, Form::Cose])
+}
+
+fn application(chance: &mut Chance, context: &str, mark: &str, now: Timestamp) -> Application {
+    let mut names = names_in(context).to_vec();
+    names.remove(chance.below(3));
+    if chance.percent(50) {
+        names.remove(chance.below(2));
+    }
+    let request = |name: &str| DatasetRequest {
+        name: name.to_owned(),
+        parameters: vec![Parameter {
+            name: "text".to_owned(),
+            value: Value::from(mark),
+        }],
+        ..DatasetRequest::default()
+    };
+    let days = u32::try_from(2 + chance.below(60)).unwrap();
+    Application {
+        requestor: Some(AGENCY.to_owned()),
+        subject: Some(chance.pick(&[COMPANY, PERSON]).to_owned()),
+        datasets: names.into_iter().map(request).collect(),
+        consent_reference: Some(mark.to_owned()),
+        external_reference: Some(mark.to_owned()),
+        consent_receipt_redirect_url: Some(format!("https://{mark}")),
+        valid_to: chance.percent(70).then(|| now.plus_days(days)),
+        ..Application::default()
+    }
+}
+
+#[test]
+fn nobody_learns_anything_of_anybody_else() {
+    let (seed, steps) = plan("two consumers", STEPS, STEPS_LONG);
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let mut tally = Tally::default();
+    for case in 0..steps.div_ceil(STEPS_PER_NODE) {
+        let mut chance = Chance::of_case(seed, case);
+        let mut node = Node::new(tally);
+        for _ in 0..STEPS_PER_NODE {
+            runtime.block_on(node.step(&mut chance));
+        }
+        tally = node.tally;
+    }
+    let Tally {
+        granted,
+        released,
+        foreign,
+        expired,
+        purged,
+        repeated,
+    } = tally;
+    let enough = granted > 300
+        && released > 300
+        && [foreign, expired, purged, repeated]
+            .iter()
+            .all(|count| *count > 10);
+    assert!(enough, "steps that tell: {tally:?}");
+}

@@ -1,0 +1,229 @@
+//! [`MaskinportenClient`]: tokens by JWT bearer grants (RFC 7523 §2.1; `engine.md` §4.4, §5.4).
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use dan_core::ports::{
+    CallContext, Clock, Entropy, FactError, Fetch, FetchReply, FetchRequest, Method, PortFuture,
+};
+use dan_core::secret::Secret;
+use dan_core::strict::json_object;
+use dan_core::time::Timestamp;
+use dan_core::ttl::{Freshness, TtlMap};
+use serde_json::{Map, Value, json};
+use tokio::time::timeout_at;
+
+use super::rsa_key::RsaKey;
+use super::{AccessToken, TokenIssuer, TokenWish, is_token};
+use crate::authorities::line::{self, Line};
+
+/// How long an assertion is good, in seconds (`engine.md` §5.4).
+pub const ASSERTION_S: i64 = 60;
+/// A token is not used any more this long before it expires, in seconds (`engine.md` §7.4).
+const MARGIN_S: i64 = 30;
+/// Longest time a token is kept, whatever it says of itself, in seconds.
+const KEPT_S_MAX: i64 = 3_600;
+/// Tokens that are kept.
+pub const TOKENS_KEPT_MAX: usize = 1_024;
+/// Largest answer of the token endpoint, in bytes.
+const REPLY_BYTES_MAX: usize = 64 << 10;
+/// RFC 7523 §2.1.
+const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+/// The authority, in words a consumer knows.
+const AUTHORITY: &str = "Maskinporten";
+
+/// Our registration at Maskinporten.
+pub struct MaskinportenConfig {
+    /// Where tokens are given, for instance `https://maskinporten.no/token`.
+    pub token_endpoint: String,
+    /// The issuer, for instance `https://maskinporten.no/`; `None` for the token endpoint up to its
+    /// last slash.
+    pub audience: Option<String>,
+    /// Our client.
+    pub client_id: String,
+    /// Identifier under which the key is registered. `None`: certificates that stand beside the key
+    /// are sent (`x5c`), else the key goes by its RFC 7638 thumbprint.
+    pub key_id: Option<String>,
+    /// A private RSA key, PEM.
+    pub key: Secret,
+}
+
+/// A token and when to stop using it.
+type Kept = (AccessToken, Timestamp);
+
+/// Our client at Maskinporten. Tokens are kept until shortly before they expire; while one is being
+/// got, all who want the same wait for it.
+pub struct MaskinportenClient {
+    token_endpoint: String,
+    audience: String,
+    client_id: String,
+    key: RsaKey,
+    /// Encoded.
+    header: String,
+    line: Line,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    tokens: TtlMap<TokenWish, Kept>,
+}
+
+impl MaskinportenClient {
+    /// A client that has no token yet.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, for the operator.
+    pub fn new(
+        config: MaskinportenConfig,
+        fetch: Arc<dyn Fetch>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, String> {
+        let key = RsaKey::read(&config.key).map_err(|reason| format!("the key: {reason}"))?;
+        let header = header(&key, config.key_id)?;
+        let audience = match config.audience {
+            Some(audience) => audience,
+            None => config
+                .token_endpoint
+                .rsplit_once('/')
+                .map(|(base, _)| format!("{base}/"))
+                .ok_or("the token endpoint is no address")?,
+        };
+        if config.client_id.is_empty() {
+            return Err("the client identifier is empty".to_owned());
+        }
+        Ok(Self {
+            token_endpoint: config.token_endpoint,
+            audience,
+            client_id: config.client_id,
+            key,
+            header: URL_SAFE_NO_PAD.encode(header.to_string()),
+            line: Line::new(AUTHORITY, fetch, Arc::clone(&clock)),
+            clock,
+            entropy,
+            tokens: TtlMap::new(TOKENS_KEPT_MAX),
+        })
+    }
+
+    async fn kept_or_new(
+        &self,
+        wish: &TokenWish,
+        ctx: &CallContext,
+    ) -> Result<AccessToken, FactError> {
+        let now = self.clock.now();
+        let judge = |(_, until): &Kept, _| {
+            if now < *until {
+                Freshness::Fresh
+            } else {
+                Freshness::Dead
+            }
+        };
+        let asking = self.ask(wish, ctx);
+        let (token, _) = self.tokens.get_or_make(wish, now, judge, asking).await?;
+        Ok(token)
+    }
+
+    async fn ask(&self, wish: &TokenWish, ctx: &CallContext) -> Result<Kept, FactError> {
+        let now = self.clock.now();
+        let assertion = self
+            .assertion(wish, now)
+            .map_err(|reason| self.line.failure(&reason))?;
+        // Neither part holds a character that a form would have to encode but the colons.
+        let form = format!(
+            "grant_type={}&assertion={assertion}",
+            GRANT_TYPE.replace(':', "%3A")
+        );
+        let request = FetchRequest {
+            method: Method::Post,
+            url: self.token_endpoint.clone(),
+            headers: vec![("accept", "application/json".to_owned())],
+            authorization: None,
+            secret_headers: Vec::new(),
+            body: Some(("application/x-www-form-urlencoded", Bytes::from(form))),
+            reply_bytes_max: REPLY_BYTES_MAX,
+            peer: AUTHORITY.to_owned(),
+        };
+        let reply = self.line.send(request, line::is_answer, ctx).await?;
+        let (token, lifetime_s) = read(&reply).map_err(|reason| self.line.failure(&reason))?;
+        let used_s = lifetime_s.min(KEPT_S_MAX).saturating_sub(MARGIN_S).max(0);
+        Ok((token, now.plus_ms(used_s.saturating_mul(1000))))
+    }
+
+    /// The signed assertion (RFC 7523 §3).
+    fn assertion(&self, wish: &TokenWish, now: Timestamp) -> Result<String, String> {
+        let mut identifier = [0; 16];
+        self.entropy.fill(&mut identifier);
+        let mut claims = Map::new();
+        let mut claim = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+        claim("aud", json!(self.audience));
+        claim("iss", json!(self.client_id));
+        claim("scope", json!(wish.scope));
+        claim("iat", json!(now.as_seconds()));
+        claim("exp", json!(now.as_seconds().saturating_add(ASSERTION_S)));
+        claim("jti", json!(URL_SAFE_NO_PAD.encode(identifier)));
+        if let Some(consumer) = &wish.consumer {
+            claim("consumer_org", json!(consumer.as_str()));
+        }
+        if let Some(resource) = &wish.resource {
+            claim("resource", json!(resource));
+        }
+        let claims = URL_SAFE_NO_PAD.encode(Value::Object(claims).to_string());
+        let signed = format!("{}.{claims}", self.header);
+        let signature = self.key.sign(signed.as_bytes())?;
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+}
+
+/// How the key is named (`clients.md` §8).
+fn header(key: &RsaKey, key_id: Option<String>) -> Result<Value, String> {
+    if let Some(key_id) = key_id {
+        return Ok(json!({"alg": "RS256", "typ": "JWT", "kid": key_id}));
+    }
+    if !key.certificates().is_empty() {
+        return Ok(json!({"alg": "RS256", "x5c": key.certificates()}));
+    }
+    let thumbprint = key.thumbprint().ok_or("the key has no thumbprint")?;
+    Ok(json!({"alg": "RS256", "typ": "JWT", "kid": thumbprint}))
+}
+
+/// The token and its lifetime in seconds (RFC 6749 §5.1). Errors hold a code of RFC 6749 §5.2 at
+/// most, nothing else of the answer.
+fn read(reply: &FetchReply) -> Result<(AccessToken, i64), String> {
+    let answer = json_object(&reply.body);
+    if reply.status != 200 {
+        let code = answer.ok();
+        let code = code
+            .as_ref()
+            .and_then(|answer| answer.get("error")?.as_str())
+            .filter(|code| {
+                code.len() <= 40 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+            })
+            .unwrap_or("no error code");
+        return Err(format!("HTTP status {}, {code}", reply.status));
+    }
+    let answer = answer.map_err(|reason| format!("the answer is not understood: {reason}"))?;
+    let text = |name: &str| answer.get(name).and_then(Value::as_str);
+    if !text("token_type").is_none_or(|kind| kind.eq_ignore_ascii_case("bearer")) {
+        return Err("the token is of another type than Bearer".to_owned());
+    }
+    let token = text("access_token").filter(|token| is_token(token));
+    let token = token.ok_or("the answer holds no token")?;
+    let lifetime = answer.get("expires_in").and_then(Value::as_i64);
+    let lifetime = lifetime.ok_or("the answer does not say how long the token is good")?;
+    Ok((Arc::new(Secret::new(token.to_owned())), lifetime))
+}
+
+impl TokenIssuer for MaskinportenClient {
+    fn token<'a>(
+        &'a self,
+        wish: &'a TokenWish,
+        ctx: &'a CallContext,
+    ) -> PortFuture<'a, Result<AccessToken, FactError>> {
+        Box::pin(async move {
+            // Waiting for somebody who asks for the same counts too.
+            timeout_at(ctx.deadline, self.kept_or_new(wish, ctx))
+                .await
+                .unwrap_or_else(|_elapsed| Err(self.line.late()))
+        })
+    }
+}
