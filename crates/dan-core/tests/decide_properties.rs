@@ -539,7 +539,7 @@ impl Desk {
         Ok(granted.accreditation)
     }
 
-    async fn explain(&self, question: &Question) -> Result<(Explanation, bool), Fault> {
+    async fn explain(&self, question: &Question) -> Result<Explanation, Fault> {
         let ctx = call_context();
         let call = Call {
             caller: &self.caller,
@@ -628,8 +628,8 @@ fn outcome(granted: Result<Accreditation, Fault>) -> Outcome {
 }
 
 /// What an explanation says that a grant would come to.
-fn explained(question: &Question, explained: Result<(Explanation, bool), Fault>) -> Outcome {
-    let (explanation, granted) = match explained {
+fn explained(question: &Question, explained: Result<Explanation, Fault>) -> Outcome {
+    let explanation = match explained {
         Ok(explained) => explained,
         Err(fault) => return outcome(Err(fault)),
     };
@@ -640,7 +640,7 @@ fn explained(question: &Question, explained: Result<(Explanation, bool), Fault>)
     let left_out: BTreeSet<(String, String)> = unmet(true)
         .map(|row| (row.dataset.clone(), row.rule.clone()))
         .collect();
-    if granted {
+    if explanation.is_granted() {
         assert_eq!(unmet(false).count(), 0);
         let asked = question.application.datasets.iter();
         let datasets = asked
@@ -783,7 +783,7 @@ fn the_explanation_says_what_the_grant_does() {
     each_case("explanation", async |_, world, question| {
         let desk = Desk::of(&world, &question);
         let said = desk.explain(&question).await;
-        if let Ok((explanation, _)) = &said {
+        if let Ok(explanation) = &said {
             let (inquiry, facts) = desk.inquiry(&question).await.unwrap();
             assert_eq!(*explanation, explain(&inquiry, &facts));
             let shown = format!("{explanation:?}");

@@ -7,10 +7,10 @@ use std::time::Duration;
 use dan_core::caller::{Caller, Proof};
 use dan_core::catalog::Catalog;
 use dan_core::error::Fault;
-use dan_core::flow::{Explained, Explanation, explain};
+use dan_core::flow::{Explained, Explanation, check_before_rules, explain, questions};
 use dan_core::inquiry::{Application, Inquiry, OfferedTokens, Origin, Reading, ValidityDays};
 use dan_core::party::{OrgNumber, Realm};
-use dan_core::ports::{CallContext, Clock, FactQuery, FactTable, Facts, Fetch};
+use dan_core::ports::{CallContext, Clock, FactTable, Facts, Fetch};
 use dan_core::secret::Secret;
 use dan_http::client::HttpClient;
 use dan_source::catalog_folder::{Environment, Loaded, load};
@@ -58,11 +58,15 @@ pub async fn run(args: &ExplainArgs) -> Ending {
     let inquiry = Inquiry::new(application, &caller, tokens, Origin::Grant, reading)
         .map_err(|fault| before_rules(&fault))?;
     let facts = match &config {
-        Some(config) => ask(config, &inquiry, &fetch, &clock).await?,
+        Some(config) => {
+            let facts = ask(config, &inquiry, &fetch, &clock).await?;
+            check_before_rules(&inquiry, &facts).map_err(|fault| before_rules(&fault))?;
+            facts
+        }
         None => FactTable::new(),
     };
     let explanation = explain(&inquiry, &facts);
-    let granted = explanation.rules.is_empty() || explanation.is_granted();
+    let granted = explanation.is_granted();
     if args.json {
         say_json(
             &json!({"granted": granted, "rules": explanation.rules.iter().map(row).collect::<Vec<_>>()}),
@@ -175,15 +179,8 @@ async fn ask(
         request_id: "dan-explain".into(),
         deadline,
     };
-    let rules = inquiry
-        .asked
-        .iter()
-        .flat_map(|asked| asked.offer.rules.iter());
-    let queries: Vec<FactQuery> = rules
-        .flat_map(|rule| rule.requirement.needs(inquiry))
-        .collect();
     let mut table = FactTable::new();
-    for query in queries {
+    for query in questions(inquiry) {
         let answer = facts.find(&query, &ctx).await;
         let answer = answer.map_err(|error| {
             Misuse(format!(

@@ -50,35 +50,14 @@ impl Exchange {
         ctx: &CallContext,
     ) -> Result<FactTable, Fault> {
         let facts = self.facts_for(inquiry, ctx).await?;
-        check_registered(inquiry.subject.as_ref(), "the subject", &facts)?;
-        check_registered(Some(&inquiry.requestor), "the requestor", &facts)?;
-        check_language(inquiry)?;
+        check_before_rules(inquiry, &facts)?;
         Ok(facts)
     }
 
     /// Every question of every rule is asked at once; one that has no answer refuses everything.
     async fn facts_for(&self, inquiry: &Inquiry, ctx: &CallContext) -> Result<FactTable, Fault> {
-        let mut queries = BTreeSet::new();
-        let parties = [inquiry.subject.as_ref(), Some(&inquiry.requestor)];
-        queries.extend(
-            parties
-                .into_iter()
-                .flatten()
-                .filter_map(Party::org)
-                .map(FactQuery::Unit),
-        );
-        for one in &inquiry.asked {
-            for rule in one
-                .offer
-                .rules
-                .iter()
-                .filter(|rule| rule.applies_to(inquiry.origin))
-            {
-                queries.extend(rule.requirement.needs(inquiry));
-            }
-        }
         let mut asking = JoinSet::new();
-        for query in queries {
+        for query in questions(inquiry) {
             let facts = Arc::clone(&self.ports.facts);
             let ctx = ctx.clone();
             asking.spawn(async move {
@@ -103,6 +82,32 @@ impl Exchange {
         }
         Ok(table)
     }
+}
+
+/// Every question that deciding an inquiry asks, each once.
+#[must_use]
+pub fn questions(inquiry: &Inquiry) -> BTreeSet<FactQuery> {
+    let parties = [inquiry.subject.as_ref(), Some(&inquiry.requestor)];
+    let parties = parties
+        .into_iter()
+        .flatten()
+        .filter_map(Party::org)
+        .map(FactQuery::Unit);
+    let rules = inquiry.asked.iter().flat_map(|one| one.offer.rules.iter());
+    let rules = rules.filter(|rule| rule.applies_to(inquiry.origin));
+    parties
+        .chain(rules.flat_map(|rule| rule.requirement.needs(inquiry)))
+        .collect()
+}
+
+/// Checks 9 and 10 of `wire-api.md` §11: both parties exist, and the language fits. Pure.
+///
+/// # Errors
+/// 1004 and 1014.
+pub fn check_before_rules(inquiry: &Inquiry, facts: &FactTable) -> Result<(), Fault> {
+    check_registered(inquiry.subject.as_ref(), "the subject", facts)?;
+    check_registered(Some(&inquiry.requestor), "the requestor", facts)?;
+    check_language(inquiry)
 }
 
 /// An authority that cannot be asked is named, and is never "not found" (`engine.md` W-23).

@@ -30,6 +30,8 @@ pub struct Explained {
 /// All rules of an application with the outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
+    /// The datasets that were asked for, also those without rules.
+    pub datasets: Vec<String>,
     /// In catalogue order, dataset by dataset.
     pub rules: Vec<Explained>,
 }
@@ -38,28 +40,10 @@ impl Explanation {
     /// Whether the application would be granted, at least in part.
     #[must_use]
     pub fn is_granted(&self) -> bool {
-        let refused = self
-            .rules
-            .iter()
-            .any(|rule| !rule.soft && rule.unmet.is_some());
-        !refused && !self.datasets_left().is_empty()
-    }
-
-    /// Datasets that no rule leaves out, among those with rules.
-    fn datasets_left(&self) -> Vec<&str> {
-        let left_out = |name: &str| {
-            self.rules
-                .iter()
-                .any(|rule| rule.dataset == name && rule.unmet.is_some())
-        };
-        let mut names: Vec<&str> = self
-            .rules
-            .iter()
-            .map(|rule| rule.dataset.as_str())
-            .collect();
-        names.dedup();
-        names.retain(|name| !left_out(name));
-        names
+        let unmet = || self.rules.iter().filter(|rule| rule.unmet.is_some());
+        let refused = unmet().any(|rule| !rule.soft);
+        let left_out = |name: &String| unmet().any(|rule| rule.dataset == *name);
+        !refused && !self.datasets.iter().all(left_out)
     }
 }
 
@@ -75,20 +59,12 @@ impl Exchange {
         call: Call<'_>,
         application: Application,
         tokens: OfferedTokens,
-    ) -> Result<(Explanation, bool), Fault> {
+    ) -> Result<Explanation, Fault> {
         let catalog = self.catalog();
         let reading = self.reading(&catalog);
         let inquiry = Inquiry::new(application, call.caller, tokens, Origin::Grant, reading)?;
         let facts = self.facts_checked(&inquiry, call.ctx).await?;
-        let explanation = explain(&inquiry, &facts);
-        // Datasets without any rule are granted too, and have no row.
-        let without_rules = inquiry.asked.iter().any(|one| one.offer.rules.is_empty());
-        let refused = explanation
-            .rules
-            .iter()
-            .any(|rule| !rule.soft && rule.unmet.is_some());
-        let granted = !refused && (without_rules || explanation.is_granted());
-        Ok((explanation, granted))
+        Ok(explain(&inquiry, &facts))
     }
 }
 
@@ -111,6 +87,11 @@ pub fn explain(inquiry: &Inquiry, facts: &FactTable) -> Explanation {
         unmet: finding.outcome.err().map(|unmet| unmet.0),
     };
     Explanation {
+        datasets: inquiry
+            .asked
+            .iter()
+            .map(|one| one.request.name.clone())
+            .collect(),
         rules: judge(inquiry, facts).map(row).collect(),
     }
 }

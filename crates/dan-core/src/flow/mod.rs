@@ -23,6 +23,7 @@ mod withdraw;
 use std::sync::Arc;
 
 pub use authenticate::{authenticate, prove};
+pub use decide::{check_before_rules, questions};
 pub use explain::{Explained, Explanation, explain};
 pub use gate::Permit;
 pub use grant::Granted;

@@ -31,11 +31,11 @@ pub(crate) async fn create(visit: &Visit<'_>) -> Result<Outbound, Fault> {
 pub(crate) async fn explain(visit: &Visit<'_>) -> Result<Outbound, Fault> {
     let query = visit.jmespath()?;
     let application = application::read(&visit.body)?;
-    let (explanation, granted) = visit
+    let explanation = visit
         .exchange()
         .explain(visit.call()?, application, visit.tokens())
         .await?;
-    render::json(&WireExplanation::of(&explanation, granted), query.as_ref())
+    render::json(&WireExplanation::of(&explanation), query.as_ref())
 }
 
 fn idempotency(visit: &Visit<'_>, context_id: &str) -> Result<Option<Idempotency>, Fault> {

@@ -25,7 +25,7 @@ struct WireExplained<'a> {
 }
 
 impl<'a> WireExplanation<'a> {
-    pub(crate) fn of(explanation: &'a Explanation, granted: bool) -> Self {
+    pub(crate) fn of(explanation: &'a Explanation) -> Self {
         let row = |rule: &'a Explained| WireExplained {
             evidence_code_name: &rule.dataset,
             rule: &rule.rule,
@@ -37,7 +37,7 @@ impl<'a> WireExplanation<'a> {
             reason: rule.unmet.as_deref(),
         };
         Self {
-            granted,
+            granted: explanation.is_granted(),
             rules: explanation.rules.iter().map(row).collect(),
         }
     }

@@ -24,12 +24,12 @@ async fn explanation_and_decision_agree_and_name_no_person() {
         ctx: &ctx,
     };
     let application = with(|it| it.subject = Some(PERSON.to_owned()));
-    let (explanation, granted) = desk
+    let explanation = desk
         .exchange
         .explain(call, application.clone(), OfferedTokens::default())
         .await
         .unwrap();
-    assert!(!granted);
+    assert!(!explanation.is_granted());
     let scope = &explanation.rules[0];
     assert_eq!(
         (scope.rule.as_str(), scope.kind.as_str()),

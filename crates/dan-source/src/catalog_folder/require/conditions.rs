@@ -41,6 +41,12 @@ fn pattern(section: &mut Section<'_>, key: &'static str, default: &str) -> Optio
     let text = section.text(key);
     let pattern = text.as_ref().map_or(default, |text| text.value.as_str());
     match Regex::new(pattern) {
+        Ok(_) if pattern.is_empty() => {
+            let place = text.as_ref().map_or(section.place(), |text| &text.place);
+            let what = format!("`{key}` in [[require]] is empty, which lets everything in");
+            section.problems().add(place, what);
+            None
+        }
         Ok(regex) => Some(regex),
         Err(error) => {
             let place = text.as_ref().map_or(section.place(), |text| &text.place);
