@@ -265,17 +265,17 @@ impl Catalog {
 
     fn not_offered(&self, context: &str, name: &str) -> Fault {
         match self.names.get(name) {
-            Some(contexts)
-                if !contexts.is_empty() && !contexts.iter().any(|known| known == context) =>
-            {
-                Fault::with(
-                    Code::InvalidEvidenceRequest,
-                    format!(
-                        "{name} is not offered to {context}; it belongs to {}",
-                        contexts.join(", ")
-                    ),
-                )
-            }
+            Some(contexts) if contexts.is_empty() => Fault::with(
+                Code::InvalidEvidenceRequest,
+                format!("{name} is offered to no service of this node under that name"),
+            ),
+            Some(contexts) if !contexts.iter().any(|known| known == context) => Fault::with(
+                Code::InvalidEvidenceRequest,
+                format!(
+                    "{name} is not offered to {context}; it belongs to {}",
+                    contexts.join(", ")
+                ),
+            ),
             _ => Fault::with(
                 Code::UnknownEvidenceCode,
                 "names are case-sensitive; see metadata/evidencecodes for those that exist",
