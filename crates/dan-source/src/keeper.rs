@@ -210,7 +210,14 @@ impl CatalogKeeper {
         let (settings, secrets) = (Arc::clone(&self.settings), Arc::clone(&self.secrets));
         let loading = spawn_blocking(move || {
             let find = |name: &str| secrets.get(name).cloned();
-            load(&files, &Environment::new(&settings, &find))
+            let loaded = load(&files, &Environment::new(&settings, &find))?;
+            // A definition that does not do what its own example says is a mistake like others.
+            let failing = loaded.run_examples();
+            if failing.is_empty() {
+                Ok(loaded)
+            } else {
+                Err(failing)
+            }
         });
         match loading.await {
             Ok(loaded) => loaded,

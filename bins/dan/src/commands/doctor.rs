@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dan_core::ports::{CallContext, Fetch as _, FetchRequest};
 use dan_http::client::HttpClient;
+use dan_source::catalog_folder::Loaded;
 use dan_store::Access;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -42,13 +43,7 @@ pub async fn run(path: &Path, as_json: bool) -> Ending {
         ),
         look(
             "catalogue",
-            load_catalog(&config).map(|loaded| {
-                let (contexts, datasets) = (loaded.contexts.len(), loaded.datasets.len());
-                format!(
-                    "version {}: {contexts} contexts, {datasets} datasets",
-                    loaded.version
-                )
-            }),
+            load_catalog(&config).map(|loaded| describe_catalog(&loaded)),
         ),
         look("store", store(&config).await),
         issuers_configured(&config),
@@ -76,6 +71,23 @@ pub async fn run(path: &Path, as_json: bool) -> Ending {
         }
     }
     Ok(if well { Outcome::Yes } else { Outcome::No })
+}
+
+/// What is served, and which datasets this node is not set up for: a choice, not a mistake.
+fn describe_catalog(loaded: &Loaded) -> String {
+    let (contexts, datasets) = (loaded.contexts.len(), loaded.datasets.len());
+    let closed = loaded.datasets.iter().filter_map(|declared| {
+        let why = declared.dataset.unavailable.as_deref()?;
+        Some(format!(
+            "\n         closed  {}: {why}",
+            declared.dataset.name
+        ))
+    });
+    let closed: String = closed.collect();
+    format!(
+        "version {}: {contexts} contexts, {datasets} datasets{closed}",
+        loaded.version
+    )
 }
 
 fn look(what: &str, found: Result<String, Misuse>) -> Finding {
