@@ -489,7 +489,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn parameter_values_are_checked_by_type() {
+    fn parameter_values_are_checked_by_type_w37() {
         for (kind, value, expected) in [
             (ValueType::Number, json!(2), true),
             (ValueType::Number, json!("2"), true),

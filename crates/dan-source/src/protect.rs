@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn twenty_failures_open_the_breaker_and_one_probe_closes_it() {
+    async fn twenty_failures_open_the_breaker_and_one_probe_closes_it_w24() {
         let (guard, clock) = guard(Limits::default());
         for _ in 0..FAILURES_MAX - 1 {
             fail(&guard, SourceFailure::Unreachable, 0).await;
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_clients_do_wrong_does_not_open_it() {
+    async fn what_clients_do_wrong_does_not_open_it_w24() {
         let (guard, _clock) = guard(Limits {
             failures_max: 1,
             ..Limits::default()

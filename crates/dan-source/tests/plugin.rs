@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tokens_go_to_datasets_with_scopes_only_and_in_dan_s_order() {
+    async fn tokens_go_to_datasets_with_scopes_only_and_in_dan_s_order_w22() {
         let forwarded = || Some(Arc::new(Secret::new("forwarded".to_owned())));
         let offered = |reuse, forwarded, own| OfferedTokens {
             reuse,

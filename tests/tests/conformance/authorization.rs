@@ -163,6 +163,23 @@ async fn an_explanation_agrees_with_the_decision_and_stores_nothing() {
 }
 
 #[tokio::test]
+async fn a_grant_is_used_through_the_service_it_was_given_under_only_w40() {
+    let grant = Consumer::of(EBEVIS).await.granted().await;
+    let id = text(&grant, "id");
+    let elsewhere = Consumer::of_owner(DAN_TEST, OWNER).await;
+    elsewhere
+        .get(&format!("evidence/{id}"))
+        .await
+        .refused(404, 1002);
+    let harvest = format!("evidence/{id}/UnitBasicInformation");
+    elsewhere.get(&harvest).await.refused(404, 1002);
+    elsewhere
+        .delete(&format!("accreditations/{id}"))
+        .await
+        .refused(404, 1002);
+}
+
+#[tokio::test]
 async fn the_same_key_gives_the_same_grant_w20() {
     let owner = Consumer::of(EBEVIS).await;
     let apply = async |key: &str, dataset: &str| {

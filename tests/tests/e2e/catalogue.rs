@@ -7,10 +7,10 @@ use std::path::Path;
 use dan_tests::client::Answer;
 use dan_tests::consumer::{COMPANY, DAN_TEST, OWNER};
 use dan_tests::node::{Client, Sandbox, Scratch, proven_by, until};
-use dan_tests::shapes::{items, names};
+use dan_tests::shapes::{items, names, text};
 use serde_json::{Value, json};
 
-use crate::place::{copy_folder, shipped_catalogue, shown};
+use crate::place::{DATASET, Place, copy_folder, shipped_catalogue, shown};
 
 /// The dataset that comes and goes.
 const NAME: &str = "EtNyttDatasett";
@@ -206,4 +206,34 @@ async fn a_changed_definition_is_in_force_as_a_whole_and_requests_go_on_meanwhil
     })
     .await;
     assert_eq!(view().await.0, new);
+}
+
+#[tokio::test]
+async fn a_setting_that_a_node_lacks_closes_the_datasets_of_that_source_and_no_others() {
+    let mut place = Place::new().await;
+    let settings = place.config["settings"].as_table_mut().unwrap();
+    let address = settings.remove("testdata").unwrap();
+    let node = place.node().await;
+    let client = place.client(&node, DAN_TEST, OWNER).await;
+    let ready = node.ready().await;
+    assert_eq!(ready["ready"], true, "{ready}");
+    let closed = &ready["catalog"]["closed"];
+    let why = text(closed, OTHER);
+    assert!(why.contains("testdata"), "{why}");
+    assert_eq!(closed.get(DATASET), None, "{closed}");
+    let nobody = node.anonymous();
+    let listed = nobody.get("public/metadata/evidencecodes").await.ok();
+    let listed = listed.json();
+    let listed = names(&listed, "evidenceCodeName");
+    assert!(listed.contains(DATASET) && !listed.contains(OTHER));
+    harvest(&client, OTHER).await.refused(503, 1013);
+    let keys = node.keys().await;
+    proven_by(&harvest(&client, DATASET).await, &keys);
+    node.stop().await;
+
+    place.set("settings", "testdata", address);
+    let node = place.node().await;
+    assert_eq!(node.ready().await["catalog"]["closed"].get(OTHER), None);
+    let client = place.client(&node, DAN_TEST, OWNER).await;
+    proven_by(&harvest(&client, OTHER).await, &keys);
 }

@@ -230,10 +230,7 @@ async fn doctor_names_each_thing_that_is_out_of_reach_and_all_else_stays_well() 
     let plugins = vec![plugin.parse::<Table>().unwrap()];
     place.config.insert("plugins".to_owned(), plugins.into());
     place.set("signing", "keys", toml::Value::Array(Vec::new()));
-    place.config["settings"]
-        .as_table_mut()
-        .unwrap()
-        .remove("er");
+    place.break_catalogue();
     let found = doctor(&place, 1).await;
     let found: Vec<&str> = found.iter().map(|(what, _)| what.as_str()).collect();
     let wrong = ["signing keys", "catalogue", "issuer sandbox", "plugin demo"];

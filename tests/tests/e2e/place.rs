@@ -81,6 +81,15 @@ impl Place {
         self.set("registry", "url", url);
     }
 
+    /// The catalogue is the shipped one with a mistake in it.
+    pub(crate) fn break_catalogue(&mut self) {
+        let folder = self.scratch.path("broken");
+        copy_folder(&shipped_catalogue(), &folder);
+        self.scratch
+            .write("broken/datasets/Broken.toml", "[dataset");
+        self.set("catalog", "path", shown(&folder));
+    }
+
     /// The configuration as a file, written anew.
     pub(crate) fn file(&self) -> PathBuf {
         self.scratch.write("dan.toml", self.config.to_string())

@@ -212,10 +212,15 @@ async fn a_stop_finishes_the_answer_under_way_and_takes_no_new_one() {
     let token = place.sandbox.token(DAN_TEST.scope, OWNER).await;
     let (_, key) = place.key(DAN_TEST, OWNER).await;
     let asking = under_way(&place, &node.client(&key, &token)).await;
+    // The intent is written while the source is asked, not before.
+    let last = async || place.scratch.dan(&tail).await.exits(0).json();
+    let intent = until("the intent is there", async || {
+        Some(last().await).filter(|last| last["phase"] == "intent")
+    })
+    .await;
     node.kill();
     assert!(asking.await.is_err(), "an answer from a killed node");
-    let last = place.scratch.dan(&tail).await.exits(0).json();
-    assert_eq!(last["phase"], "intent", "{last}");
+    assert_eq!(last().await, intent);
     let verify = ["audit", "verify", "--config", shown(&file)];
     place.scratch.dan(&verify).await.exits(0);
 }

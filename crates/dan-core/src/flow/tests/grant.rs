@@ -139,7 +139,7 @@ async fn an_undecided_kind_is_refused_by_name_not_skipped_w06() {
 }
 
 #[tokio::test]
-async fn soft_rules_skip_at_grant_are_reported_and_hold_at_harvest_w04() {
+async fn soft_rules_skip_at_grant_are_reported_and_hold_at_harvest_w04_w39() {
     let rule = Rule {
         on_failure: OnFailure::Skip,
         ..builders::rule(
@@ -402,4 +402,16 @@ fn a_rule_of_the_context_that_the_dataset_states_too_counts_once() {
         .collect();
     assert_eq!(ids.len(), 2);
     assert!(ids.contains(&"A/scope"));
+}
+
+#[tokio::test]
+async fn references_are_bounded_and_never_stored_longer_w08() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    for (length, expected) in [(512, None), (513, Some(Code::InvalidAuthorizationRequest))] {
+        let long = || Some("<".repeat(length));
+        let application = with(|it| it.external_reference = long());
+        assert_eq!(code(desk.grant(application).await), expected);
+        let application = with(|it| it.consent_reference = long());
+        assert_eq!(code(desk.grant(application).await), expected);
+    }
 }

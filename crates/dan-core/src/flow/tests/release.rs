@@ -86,7 +86,7 @@ async fn failures_of_a_source_are_told_apart_and_recorded() {
 }
 
 #[tokio::test]
-async fn the_statement_says_what_was_asked_and_hides_persons() {
+async fn the_statement_says_what_was_asked_and_hides_persons_w25() {
     let desk = Desk::with(vec![], vec![builders::dataset("A")]);
     let mut application = builders::application(&["A"]);
     application.subject = Some(PERSON.to_owned());

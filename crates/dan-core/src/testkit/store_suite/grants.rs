@@ -77,7 +77,7 @@ pub async fn every_kind_of_parameter_reads_back(store: Arc<dyn Store>) {
 }
 
 /// `None` and empty stay what they are.
-pub async fn a_grant_with_nothing_optional_reads_back(store: Arc<dyn Store>) {
+pub async fn a_grant_with_nothing_optional_reads_back_w10(store: Arc<dyn Store>) {
     let mut value = grant(1);
     value.subject = None;
     value.datasets.clear();
@@ -149,7 +149,7 @@ pub async fn a_deleted_grant_is_gone(store: Arc<dyn Store>) {
 }
 
 /// Of many that replace the same revision at once, one does; the others are told.
-pub async fn one_of_many_writers_of_a_revision_wins(store: Arc<dyn Store>) {
+pub async fn one_of_many_writers_of_a_revision_wins_w05(store: Arc<dyn Store>) {
     commit(&store, vec![put(&grant(1), 0)]).await;
     let mut tasks = JoinSet::new();
     for seed in 1..=TASKS {
