@@ -32,7 +32,7 @@ impl Shutdown {
     }
 }
 
-/// Ends at the first SIGTERM or SIGINT.
+/// Ends at the first SIGTERM, SIGINT or SIGHUP: a terminal that goes away stops a node as gently.
 ///
 /// # Errors
 /// When the operating system gives no signals.
@@ -40,7 +40,9 @@ pub async fn signal() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     tokio::select! {
+        _ = hangup.recv() => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

@@ -64,7 +64,7 @@ impl Action {
 pub enum Phase {
     /// Done, in one row.
     Done,
-    /// About to ask the source.
+    /// The source is being asked; nothing leaves before this row is durable.
     Intent,
     /// The intent of the same request ended with these bytes (SHA-256).
     Delivered {

@@ -230,6 +230,12 @@ async fn a_setting_that_a_node_lacks_closes_the_datasets_of_that_source_and_no_o
     let keys = node.keys().await;
     proven_by(&harvest(&client, DATASET).await, &keys);
     node.stop().await;
+    let doctor = ["doctor", "--config", shown(&place.file())].map(str::to_owned);
+    let said = place.scratch.dan(&doctor).await.exits(0).stdout;
+    let told = said
+        .lines()
+        .any(|line| line.contains("closed") && line.contains(OTHER));
+    assert!(told, "{said}");
 
     place.set("settings", "testdata", address);
     let node = place.node().await;
