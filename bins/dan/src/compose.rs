@@ -191,7 +191,7 @@ fn auth(config: &Config) -> AuthConfig {
     }
 }
 
-const fn realm(name: RealmName) -> Realm {
+pub(crate) const fn realm(name: RealmName) -> Realm {
     match name {
         RealmName::Production => Realm::Production,
         RealmName::Test => Realm::Test,
@@ -292,7 +292,10 @@ pub fn authorities(
 }
 
 /// Our own Maskinporten client, where one is configured.
-fn token_client(
+///
+/// # Errors
+/// A key that cannot be read.
+pub fn token_client(
     config: &Config,
     fetch: &Arc<dyn Fetch>,
     clock: &Arc<dyn Clock>,
@@ -313,7 +316,7 @@ fn token_client(
     Ok(Some(Arc::new(client)))
 }
 
-/// Reads the configured catalogue once, without a node.
+/// Reads the configured catalogue once, without a node, and runs its examples.
 ///
 /// # Errors
 /// Every mistake in it.
@@ -322,7 +325,15 @@ pub fn load_catalog(config: &Config) -> Result<Loaded, Misuse> {
     let lookup = |name: &str| secrets.get(name).cloned();
     let environment = Environment::new(&config.settings, &lookup);
     let files = catalog_files(catalog_folder(config).as_deref())?;
-    load(&files, &environment).map_err(|problems| Misuse(list_problems(&problems)))
+    let refuse = |problems: Vec<Problem>| Misuse(list_problems(&problems));
+    let loaded = load(&files, &environment).map_err(refuse)?;
+    // As the node does before it takes a catalogue over.
+    let failing = loaded.run_examples();
+    if failing.is_empty() {
+        Ok(loaded)
+    } else {
+        Err(refuse(failing))
+    }
 }
 
 /// Files to load a catalogue from: a folder, else those that are built in.

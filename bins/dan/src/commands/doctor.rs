@@ -1,9 +1,10 @@
 //! `dan doctor`: one cause and one fix for each thing that is wrong, and the effective values.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use dan_core::ports::{CallContext, Fetch as _, FetchRequest};
+use dan_core::ports::{CallContext, Clock, Fetch, FetchRequest};
 use dan_http::client::HttpClient;
 use dan_source::catalog_folder::Loaded;
 use dan_store::Access;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use crate::compose::{self, load_catalog, open_signer, open_store};
 use crate::config::{self, Config};
 use crate::output::{Ending, Misuse, Outcome, say, say_json};
+use crate::system::SystemClock;
 
 /// How long asking one address may take.
 const PROBE_TIME_MAX: Duration = Duration::from_secs(5);
@@ -37,7 +39,7 @@ pub async fn run(path: &Path, as_json: bool) -> Ending {
         look(
             "signing keys",
             open_signer(&config).map(|signer| {
-                let now = dan_core::ports::Clock::now(&crate::system::SystemClock);
+                let now = SystemClock.now();
                 format!("{} signs", signer.ring().active_kid(now).unwrap_or("none"))
             }),
         ),
@@ -47,6 +49,7 @@ pub async fn run(path: &Path, as_json: bool) -> Ending {
         ),
         look("store", store(&config).await),
         issuers_configured(&config),
+        look("token client and Altinn", tokens_configured(&config)),
     ];
     findings.extend(probes(&config).await);
     let well = findings.iter().all(|finding| finding.wrong.is_none());
@@ -127,6 +130,27 @@ fn issuers_configured(config: &Config) -> Finding {
             .join(", "))
     };
     look("issuers", found)
+}
+
+/// Reads the keys and settings that the node gets tokens of its own with.
+fn tokens_configured(config: &Config) -> Result<String, Misuse> {
+    let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new()?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    compose::token_client(config, &fetch, &clock)?;
+    compose::authorities(config, &fetch, &clock)?;
+    let said = |there: bool, name: &str| {
+        if there {
+            name.to_owned()
+        } else {
+            format!("no {name}")
+        }
+    };
+    let (client, altinn) = (config.token_client.is_some(), config.altinn.is_some());
+    Ok(format!(
+        "{}, {}",
+        said(client, "token client"),
+        said(altinn, "Altinn")
+    ))
 }
 
 /// Asks every address a node will depend on.

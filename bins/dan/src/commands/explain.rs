@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::args::ExplainArgs;
-use crate::compose::{authorities, catalog_files, catalog_folder, list_problems};
+use crate::compose::{authorities, catalog_files, list_problems, load_catalog, realm};
 use crate::config::{self, Config};
 use crate::output::{Ending, Misuse, Outcome, say, say_json};
 use crate::system::SystemClock;
@@ -52,7 +52,10 @@ pub async fn run(args: &ExplainArgs) -> Ending {
     let reading = Reading {
         catalog: &catalog,
         now: clock.now(),
-        realm: Realm::Sandbox,
+        // Without a node it is not known which numbers are real.
+        realm: config
+            .as_ref()
+            .map_or(Realm::Sandbox, |config| realm(config.server.realm)),
         validity: ValidityDays::default(),
     };
     let inquiry = Inquiry::new(application, &caller, tokens, Origin::Grant, reading)
@@ -85,9 +88,12 @@ fn before_rules(fault: &Fault) -> Misuse {
     ))
 }
 
+/// The catalogue of the configuration with its settings; else files on their own, settings invented.
 fn loaded(folder: Option<&Path>, config: Option<&Config>) -> Result<Loaded, Misuse> {
-    let configured = config.and_then(catalog_folder);
-    let files = catalog_files(folder.or(configured.as_deref()))?;
+    if let (None, Some(config)) = (folder, config) {
+        return load_catalog(config);
+    }
+    let files = catalog_files(folder)?;
     load(&files, &Environment::invented()).map_err(|problems| Misuse(list_problems(&problems)))
 }
 
