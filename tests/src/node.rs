@@ -33,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Looks until there is something to be seen.
 ///
 /// # Panics
-/// When there is nothing within [`WAIT_MAX`].
+/// When there is nothing within 40 seconds.
 pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {

@@ -1,6 +1,7 @@
 //! [`Catalog`]: one immutable picture of what is offered to whom, read without locks or copies.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
@@ -192,8 +193,16 @@ impl Catalog {
                 rules: Vec::new(),
                 source: Arc::clone(source),
             };
-            self.open
-                .insert(dataset.name.to_ascii_lowercase(), Arc::new(offer));
+            match self.open.entry(dataset.name.to_ascii_lowercase()) {
+                Entry::Vacant(free) => {
+                    free.insert(Arc::new(offer));
+                }
+                Entry::Occupied(taken) => problems.push(format!(
+                    "{}: not open, as names of open datasets go without case and {} is there",
+                    dataset.name,
+                    taken.get().name
+                )),
+            }
         }
         // A name is known even where it belongs to no context, so that 1006 and 1007 stay apart.
         self.names.entry(dataset.name.clone()).or_default();

@@ -12,7 +12,7 @@ use crate::catalog::{Catalog, Offer};
 use crate::context::ServiceContext;
 use crate::dataset::{Dataset, ValueType};
 use crate::error::{Code, Fault};
-use crate::party::{OrgNumber, Party, Realm};
+use crate::party::{OrgNumber, Party, PartyError, Realm};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -24,6 +24,15 @@ pub const DATASETS_MAX: usize = 256;
 pub const PARAMETERS_MAX: usize = 64;
 /// Most legal bases in one application.
 pub const LEGAL_BASES_MAX: usize = 64;
+
+/// Longest identifier of a legal basis, in bytes: it stands in records and in signed statements.
+pub const LEGAL_BASIS_ID_BYTES_MAX: usize = 64;
+/// Longest contents of all legal bases of an application together, in bytes.
+pub const LEGAL_BASES_BYTES_MAX: usize = crate::espd::BYTES_MAX;
+/// Longest text of a parameter, in bytes.
+pub const PARAMETER_BYTES_MAX: usize = 4096;
+/// Longest address that a subject is sent back to, in bytes.
+pub const REDIRECT_BYTES_MAX: usize = 2048;
 
 /// A dataset parameter as it was sent; never converted on its way to the source.
 #[derive(Clone, PartialEq)]
@@ -294,6 +303,31 @@ fn check_sizes(application: &Application) -> Result<(), Fault> {
     if application.legal_bases.len() > LEGAL_BASES_MAX {
         return refuse("more than 64 legal bases in one request");
     }
+    let ids = application
+        .legal_bases
+        .iter()
+        .map(|basis| basis.id.as_str());
+    let named = application
+        .datasets
+        .iter()
+        .filter_map(|asked| asked.legal_basis_id.as_deref());
+    if ids
+        .chain(named)
+        .any(|id| id.len() > LEGAL_BASIS_ID_BYTES_MAX)
+    {
+        return refuse("the identifier of a legal basis is longer than 64 bytes");
+    }
+    let contents = application
+        .legal_bases
+        .iter()
+        .map(|basis| basis.content.len());
+    if contents.fold(0, usize::saturating_add) > LEGAL_BASES_BYTES_MAX {
+        return refuse("the legal bases are larger than 512 KiB together");
+    }
+    let redirect = application.consent_receipt_redirect_url.as_ref();
+    if redirect.is_some_and(|url| url.len() > REDIRECT_BYTES_MAX) {
+        return refuse("consentReceiptRedirectUrl is longer than 2048 bytes");
+    }
     Ok(())
 }
 
@@ -323,7 +357,10 @@ fn parse_subject(
             .offer(&context.name, &request.name)
             .is_some_and(|offer| offer.takes_custom_subject())
     };
-    let fits = !text.trim().is_empty() && text.len() <= crate::party::IDENTIFIER_BYTES_MAX;
+    // A number of the other kind is a person, wherever else texts are welcome.
+    let fits = error != PartyError::WrongRealm
+        && !text.trim().is_empty()
+        && text.len() <= crate::party::IDENTIFIER_BYTES_MAX;
     if fits && !application.datasets.is_empty() && application.datasets.iter().all(takes_custom) {
         return Ok(Some(Party::Custom(text.to_owned())));
     }
@@ -419,6 +456,16 @@ fn check_parameters(dataset: &Dataset, given: &[Parameter]) -> Result<(), String
                 let known: Vec<&str> = declared.iter().map(|spec| spec.name.as_str()).collect();
                 format!("unknown parameter; this dataset takes {}", known.join(", "))
             })?;
+        if parameter
+            .value
+            .as_str()
+            .is_some_and(|text| text.len() > PARAMETER_BYTES_MAX)
+        {
+            return Err(format!(
+                "the parameter {} is longer than 4096 bytes",
+                parameter.name
+            ));
+        }
         if !fits(kind, &parameter.value) {
             return Err(format!(
                 "the parameter {} must be a {}",

@@ -8,14 +8,16 @@ use dan_core::accreditation::Accreditation;
 use dan_core::dataset::{Dataset, ParameterSpec, ValueType};
 use dan_core::error::{Code, Fault};
 use dan_core::flow::{Call, Exchange};
-use dan_core::inquiry::{Application, LegalBasis, LegalBasisKind, OfferedTokens, Parameter};
+use dan_core::inquiry::{
+    Application, LegalBasis, LegalBasisKind, OfferedTokens, PARAMETER_BYTES_MAX, Parameter,
+};
 use dan_core::meter::Meter;
 use dan_core::party::{Party, Realm};
 use dan_core::ports::Unit;
 use dan_core::requirement::{
     CustomSubject, LegalBasisRule, OnFailure, Requirement, Rule, ScopeRule,
 };
-use dan_core::testkit::builders::{self, AGENCY, COMPANY, OTHER_AGENCY, PERSON};
+use dan_core::testkit::builders::{self, AGENCY, COMPANY, OTHER_AGENCY, PERSON, SYNTHETIC};
 use dan_core::testkit::fakes::{Fakes, call_context};
 use serde_json::{Value, json};
 
@@ -113,6 +115,9 @@ async fn appendix_b_05_a_custom_subject_is_a_party_where_it_can_be_one() {
         let custom = desk.grant(between(digits, AGENCY)).await.unwrap();
         assert_eq!(custom.subject, Some(Party::Custom(digits.to_owned())));
     }
+    // A person of the other kind stays a person, not a text.
+    let synthetic = desk.code(between(SYNTHETIC, AGENCY)).await;
+    assert_eq!(synthetic, Some(Code::InvalidSubject));
 }
 
 #[tokio::test]
@@ -233,6 +238,9 @@ async fn appendix_b_08_parameters_are_those_that_are_declared_and_of_their_type(
         let outcome = desk.code(asking_with(&parameters)).await;
         assert_eq!(outcome, expected, "{parameters:?}");
     }
+    let long = json!("1".repeat(PARAMETER_BYTES_MAX + 1));
+    let outcome = desk.code(asking_with(&[("number", long), both[1].clone()]));
+    assert_eq!(outcome.await, Some(Code::InvalidEvidenceRequestParameter));
     let mut application = asking_with(&both);
     application.datasets[0].name = "None".to_owned();
     let outcome = desk.code(application).await;

@@ -258,6 +258,17 @@ fn the_first_definition_of_a_name_wins_and_the_other_is_a_problem() {
 }
 
 #[test]
+fn open_names_that_differ_in_case_only_are_a_problem_and_the_first_one_stays() {
+    let open = |name: &str| Dataset {
+        public: true,
+        ..dataset(name, &[], Vec::new())
+    };
+    let (catalog, problems) = build(vec![open("Open"), open("OPEN")]);
+    assert_eq!(problems.len(), 1);
+    assert_eq!(catalog.open("open", START).unwrap().name, "Open");
+}
+
+#[test]
 fn an_alias_does_not_take_over_a_name_that_is_defined() {
     let first = dataset("d", &["c1"], own("first"));
     let taking = aliased(dataset("e", &["c1"], own("second")), &[("d", "c1")]);

@@ -277,7 +277,8 @@ impl CatalogKeeper {
     }
 
     /// Asks every plugin at once, and takes over what they offer. Those that do not answer keep
-    /// what they offered before. Returns how many answered.
+    /// what they offered before. Returns how many answered. Dropped, it leaves the rest to
+    /// [`Self::run`].
     pub async fn refresh_plugins(&mut self, request_id: &Arc<str>) -> usize {
         let mut asking = JoinSet::new();
         for at in 0..self.plugins.len() {
@@ -356,6 +357,7 @@ impl CatalogKeeper {
     /// Looks after folder and plugins until `shutdown` is done.
     pub async fn run(mut self, request_id: Arc<str>, shutdown: impl Future<Output = ()> + Send) {
         tokio::pin!(shutdown);
+        self.take_up();
         let mut folder = ticks(FOLDER_POLL);
         let mut plugins = ticks(PLUGIN_TICK);
         let mut asking = JoinSet::new();
@@ -374,6 +376,18 @@ impl CatalogKeeper {
                     }
                 }
             }
+        }
+    }
+
+    /// An earlier [`Self::refresh_plugins`] may have been dropped: its questions are gone, and what
+    /// was answered is not in the picture yet.
+    fn take_up(&mut self) {
+        let mut dropped = false;
+        for state in &mut self.plugins {
+            dropped |= std::mem::take(&mut state.asking);
+        }
+        if dropped {
+            self.rebuild();
         }
     }
 

@@ -4,6 +4,7 @@
 mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
@@ -74,6 +75,34 @@ mod tests {
                 datasets.collect()
             });
             Box::pin(std::future::ready(datasets))
+        }
+    }
+
+    /// A plugin that never answers its first question.
+    #[derive(Default)]
+    struct SilentOnce {
+        source: Arc<FakeSource>,
+        asked: AtomicUsize,
+    }
+
+    impl Discover for SilentOnce {
+        fn source(&self) -> Arc<dyn Source> {
+            Arc::clone(&self.source) as _
+        }
+
+        fn discover<'a>(
+            &'a self,
+            _cpv: Option<Arc<CpvList>>,
+            _ctx: &'a CallContext,
+        ) -> PortFuture<'a, Result<Vec<Dataset>, String>> {
+            if self.asked.fetch_add(1, Ordering::SeqCst) == 0 {
+                return Box::pin(std::future::pending());
+            }
+            let dataset = Dataset {
+                contexts: vec!["A".to_owned()],
+                ..builders::dataset("S")
+            };
+            Box::pin(std::future::ready(Ok(vec![dataset])))
         }
     }
 
@@ -252,6 +281,39 @@ mod tests {
         let asked = plugin.codes.lock().unwrap().clone();
         let asked: Vec<Option<&str>> = asked.iter().map(Option::as_deref).collect();
         assert_eq!(asked, [None, Some("v1"), Some("v2")]);
+    }
+
+    /// A start does not wait for every plugin; what it leaves unanswered is asked again.
+    #[tokio::test]
+    async fn plugins_whose_question_was_dropped_are_asked_again() {
+        let silent = Arc::new(SilentOnce::default());
+        let quick = Plugin::new(Ok(vec!["Q"]));
+        let plugins: Vec<Arc<dyn Discover>> = vec![quick, Arc::clone(&silent) as _];
+        let root = tempfile::tempdir().unwrap();
+        context(root.path(), "a", "name = \"A\"\nowner = \"O\"\n");
+        let (mut keeper, handle) = keeper(CatalogOrigin::Folder(root.path().to_owned()), plugins);
+        keeper.refresh_folder().await;
+        let id: Arc<str> = Arc::from("catalogue");
+        let begun = async {
+            while silent.asked.load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            _ = keeper.refresh_plugins(&id) => unreachable!("one plugin never answers"),
+            () = begun => {}
+        }
+        let enough = async {
+            while offered(&handle).len() < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let enough = async {
+            let waiting = tokio::time::timeout(Duration::from_secs(60), enough).await;
+            waiting.expect("both plugins are offered");
+        };
+        keeper.run(id, enough).await;
+        assert_eq!(offered(&handle), ["Q", "S"]);
     }
 
     #[tokio::test]

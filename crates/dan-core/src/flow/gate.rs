@@ -13,7 +13,7 @@ use crate::error::{Code, Fault};
 use crate::inquiry::{
     Application, Asked, DatasetRequest, Inquiry, OfferedTokens, Origin, Parameter,
 };
-use crate::party::{OrgNumber, Party};
+use crate::party::{OrgNumber, Party, PartyError};
 use crate::ports::{CallContext, ConsentState, Stored};
 use crate::secret::Secret;
 use crate::time::Timestamp;
@@ -259,7 +259,14 @@ impl Exchange {
     ) -> Result<Permit, Fault> {
         let now = self.now();
         let offer = self.catalog().open(dataset, now)?;
-        let subject = identifier.and_then(|text| Party::parse(text, self.settings.realm).ok());
+        let subject = match identifier.map(|text| Party::parse(text, self.settings.realm)) {
+            Some(Ok(party)) => Some(party),
+            // A person of the other kind is never passed on as mere text.
+            Some(Err(error @ PartyError::WrongRealm)) => {
+                return Err(Fault::with(Code::InvalidSubject, error.to_string()));
+            }
+            Some(Err(_)) | None => None,
+        };
         if identifier.is_some_and(|text| text.len() > crate::party::IDENTIFIER_BYTES_MAX) {
             return Err(Fault::with(
                 Code::InvalidSubject,

@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use super::gate::Permit;
 use super::release::{Envelope, Presenter, Wish};
 use super::{Call, Exchange, store_fault};
+use crate::accreditation::AccreditationId;
 use crate::audit::{Action, AuditRecord, Phase};
 use crate::error::{Code, Fault, FaultDetail};
 use crate::evidence::{Evidence, Harvest};
@@ -50,7 +51,10 @@ impl Exchange {
                 code: fault.code.number(),
             },
             dataset: dataset.chars().take(NAME_LENGTH_MAX).collect(),
-            accreditation: accreditation.map(|id| id.chars().take(NAME_LENGTH_MAX).collect()),
+            // What is no identifier is left out: anything might stand there, a person number too.
+            accreditation: accreditation
+                .and_then(AccreditationId::parse)
+                .map(|id| id.as_str().to_owned()),
             ..self.record(call, Action::HarvestRefused)
         };
         self.recorder

@@ -4,8 +4,10 @@
 //! queue is bounded: when it is full, the request waits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::meter::Meter;
 use crate::ports::{Batch, Store, Write};
@@ -14,6 +16,8 @@ use crate::ports::{Batch, Store, Write};
 const WAITING_MAX: usize = 1024;
 /// Batches that are written together.
 const GROUP_MAX: usize = 64;
+/// How long the end waits for what is still to be written.
+const CLOSE_MAX: Duration = Duration::from_secs(10);
 
 enum Entry {
     Write(Vec<Write>),
@@ -49,15 +53,15 @@ impl Recorder {
         let mut receiver = self.receiver.lock().await;
         let mut entries = Vec::with_capacity(GROUP_MAX);
         while receiver.recv_many(&mut entries, GROUP_MAX).await > 0 {
-            let mut writes = Vec::new();
+            let mut group = Vec::new();
             let mut closers = Vec::new();
             for entry in entries.drain(..) {
                 match entry {
-                    Entry::Write(more) => writes.extend(more),
+                    Entry::Write(writes) => group.push(writes),
                     Entry::Close(done) => closers.push(done),
                 }
             }
-            self.commit(writes).await;
+            self.commit(group).await;
             if closers.is_empty() {
                 continue;
             }
@@ -69,24 +73,41 @@ impl Recorder {
         }
     }
 
-    async fn commit(&self, writes: Vec<Write>) {
-        if writes.is_empty() {
+    /// A group that fails is written one by one, so that no entry takes others with it; nothing of
+    /// a failed batch has been written.
+    async fn commit(&self, group: Vec<Vec<Write>>) {
+        if group.is_empty() {
             return;
         }
-        if let Err(error) = self.store.commit(&Batch(writes)).await {
-            self.meter.outcomes_lost.count();
-            tracing::error!(
-                ?error,
-                "outcomes could not be recorded; their intents stand alone"
-            );
+        let sizes: Vec<usize> = group.iter().map(Vec::len).collect();
+        let batch = Batch(group.into_iter().flatten().collect());
+        if self.store.commit(&batch).await.is_ok() {
+            return;
+        }
+        let mut writes = batch.0.into_iter();
+        for size in sizes {
+            let entry = Batch(writes.by_ref().take(size).collect());
+            if let Err(error) = self.store.commit(&entry).await {
+                self.meter.outcomes_lost.count();
+                tracing::error!(
+                    ?error,
+                    "an outcome could not be recorded; its intent stands alone"
+                );
+            }
         }
     }
 
+    /// Waits for what was handed over, at most [`CLOSE_MAX`].
     pub(super) async fn close(&self) {
         let (sender, receiver) = oneshot::channel();
-        if self.sender.send(Entry::Close(sender)).await.is_ok() {
-            // An error means that the writer is gone already, with everything written.
-            drop(receiver.await);
+        let closing = async {
+            if self.sender.send(Entry::Close(sender)).await.is_ok() {
+                // An error means that the writer is gone already, with everything written.
+                drop(receiver.await);
+            }
+        };
+        if timeout(CLOSE_MAX, closing).await.is_err() {
+            tracing::error!("outcomes were still waiting to be recorded when time was up");
         }
     }
 }

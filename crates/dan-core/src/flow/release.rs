@@ -227,21 +227,27 @@ fn payload_of(statement: &Statement, presented: &Presented) -> Result<String, Fa
     let Value::Object(mut members) = serde_json::to_value(statement).map_err(broken)? else {
         return Err(Fault::new(Code::InternalServerError));
     };
-    let (name, evidence) = evidence_member(presented).map_err(broken)?;
+    let (name, evidence) = evidence_member(presented);
     members.insert(name.to_owned(), evidence);
     to_json(&members)
 }
 
-fn evidence_member(presented: &Presented) -> Result<(&'static str, Value), serde_json::Error> {
+/// JSON stands as it is only where it comes out byte for byte as it was answered: numbers written
+/// otherwise, spaces or a member that stands twice would not match `payload_digest`.
+fn evidence_member(presented: &Presented) -> (&'static str, Value) {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
-    if presented.media_type.as_deref() == Some("application/json") && !presented.body.is_empty() {
-        return Ok(("evidence", serde_json::from_slice(&presented.body)?));
+    let is_json = presented.media_type.as_deref() == Some("application/json");
+    let read = is_json
+        .then(|| serde_json::from_slice::<Value>(&presented.body).ok())
+        .flatten();
+    match read {
+        Some(value) if value.to_string().as_bytes() == &presented.body[..] => ("evidence", value),
+        _ => (
+            "evidence_base64",
+            Value::from(STANDARD.encode(&presented.body)),
+        ),
     }
-    Ok((
-        "evidence_base64",
-        Value::from(STANDARD.encode(&presented.body)),
-    ))
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String, Fault> {
@@ -251,4 +257,32 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, Fault> {
 
 fn sign_fault(error: SignError) -> Fault {
     Fault::with(Code::InternalServerError, "the answer could not be signed").because(error.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_stands_as_json_only_where_it_comes_out_as_it_was_answered() {
+        for (body, expected) in [
+            (r#"{"b":1,"a":"sj\u00f8"}"#, "evidence_base64"),
+            (r#"{"b":1,"a":[true,null,"x"]}"#, "evidence"),
+            ("null", "evidence"),
+            (r#"{"a": 1}"#, "evidence_base64"),
+            (r#"{"a":1,"a":2}"#, "evidence_base64"),
+            (r#"{"a":1E2}"#, "evidence_base64"),
+            (r#"{"a":123456789012345678901234567890}"#, "evidence_base64"),
+            ("{", "evidence_base64"),
+            ("", "evidence_base64"),
+        ] {
+            let presented = Presented {
+                body: Bytes::from_static(body.as_bytes()),
+                media_type: Some("application/json".to_owned()),
+                query: None,
+                form: Form::Plain,
+            };
+            assert_eq!(evidence_member(&presented).0, expected, "{body}");
+        }
+    }
 }

@@ -20,6 +20,8 @@ pub const OTHER_AGENCY: &str = "974760673";
 pub const COMPANY: &str = "998997801";
 /// A person.
 pub const PERSON: &str = "07056120453";
+/// A synthetic person: month plus 80.
+pub const SYNTHETIC: &str = "01819000049";
 
 /// The number, or `000000000`-like nonsense that fails the test at once.
 #[must_use]

@@ -7,7 +7,7 @@ use crate::audit::{Action, Phase};
 use crate::dataset::Dataset;
 use crate::error::Code;
 use crate::ports::{SourceError, SourceFailure};
-use crate::testkit::builders::{self, COMPANY, PERSON};
+use crate::testkit::builders::{self, COMPANY, PERSON, SYNTHETIC};
 use crate::testkit::fakes::call_context;
 
 #[tokio::test]
@@ -120,6 +120,10 @@ async fn open_data_needs_nobody_and_is_recorded() {
             .await
             .is_ok()
     );
+    let synthetic = desk
+        .exchange
+        .open_data("Open", Some(SYNTHETIC), &Plain, &ctx);
+    assert_eq!(code(synthetic.await), Some(Code::InvalidSubject));
     let closed = desk.exchange.open_data("A", None, &Plain, &ctx).await;
     assert_eq!(code(closed), Some(Code::InvalidEvidenceRequest));
     let records = desk.records().await;
