@@ -2,6 +2,7 @@
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::io::Positive;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
 use aws_lc_rs::signature::{
@@ -30,11 +31,13 @@ impl RsaKey {
     /// When the library cannot make one.
     pub(crate) fn generate() -> Result<Self, Unspecified> {
         let pair = RsaKeyPair::generate(KeySize::Rsa2048)?;
-        let (modulus, exponent) = rsa_numbers(pair.public_key().as_ref()).ok_or(Unspecified)?;
+        let public = pair.public_key();
+        let encode =
+            |number: Positive<'_>| URL_SAFE_NO_PAD.encode(number.big_endian_without_leading_zero());
         Ok(Self {
             kid: Uuid::new_v4().simple().to_string(),
-            modulus: URL_SAFE_NO_PAD.encode(modulus),
-            exponent: URL_SAFE_NO_PAD.encode(exponent),
+            modulus: encode(public.modulus()),
+            exponent: encode(public.exponent()),
             pair,
         })
     }
@@ -216,38 +219,6 @@ fn encode(part: &Value) -> String {
     URL_SAFE_NO_PAD.encode(part.to_string())
 }
 
-/// Modulus and exponent of an `RSAPublicKey` (RFC 8017 §A.1.1), without leading zeros.
-fn rsa_numbers(der: &[u8]) -> Option<(&[u8], &[u8])> {
-    const SEQUENCE: u8 = 0x30;
-    const INTEGER: u8 = 0x02;
-    let (members, _) = element(der, SEQUENCE)?;
-    let (modulus, rest) = element(members, INTEGER)?;
-    let (exponent, _) = element(rest, INTEGER)?;
-    Some((unsigned(modulus), unsigned(exponent)))
-}
-
-/// The content of the first element and what follows it (X.690 §8.1, definite lengths).
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&first, rest) = der.strip_prefix(&[tag])?.split_first()?;
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        let length = digits.iter().try_fold(0_usize, |length, digit| {
-            length.checked_mul(256)?.checked_add(usize::from(*digit))
-        })?;
-        (length, rest)
-    };
-    rest.split_at_checked(length)
-}
-
-fn unsigned(mut integer: &[u8]) -> &[u8] {
-    while let [0, rest @ ..] = integer {
-        integer = rest;
-    }
-    integer
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,25 +253,5 @@ mod tests {
         ] {
             assert_eq!(keys.claims(&bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn the_numbers_of_an_rsa_key_are_read_from_der() {
-        let der = [0x30, 0x08, 0x02, 0x03, 0x00, 0xc3, 0x05, 0x02, 0x01, 0x03];
-        let numbers = rsa_numbers(&der).unwrap();
-        assert_eq!(numbers, (&[0xc3, 0x05][..], &[3][..]));
-        let mut long = vec![0x30, 0x82, 0x01, 0x08, 0x02, 0x82, 0x01, 0x01];
-        long.extend([7; 257]);
-        long.extend([0x02, 0x01, 0x03]);
-        assert_eq!(rsa_numbers(&long).unwrap().0.len(), 257);
-    }
-
-    #[test]
-    fn der_that_ends_early_has_no_numbers() {
-        let der = [0x30, 0x08, 0x02, 0x03, 0x00, 0xc3, 0x05, 0x02, 0x01, 0x03];
-        for end in 0..der.len() {
-            assert!(rsa_numbers(&der[..end]).is_none(), "{end}");
-        }
-        assert!(rsa_numbers(&[0x30, 0xff]).is_none());
     }
 }

@@ -182,7 +182,7 @@ fn header(key: &RsaKey, key_id: Option<String>) -> Result<Value, String> {
     if !key.certificates().is_empty() {
         return Ok(json!({"alg": "RS256", "x5c": key.certificates()}));
     }
-    let thumbprint = key.thumbprint().ok_or("the key has no thumbprint")?;
+    let thumbprint = key.thumbprint();
     Ok(json!({"alg": "RS256", "typ": "JWT", "kid": thumbprint}))
 }
 

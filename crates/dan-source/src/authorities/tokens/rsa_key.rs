@@ -85,17 +85,25 @@ impl RsaKey {
             .map_err(|_unspecified| "the assertion cannot be signed".to_owned())
     }
 
-    /// The SHA-256 thumbprint of the public key (RFC 7638), a name that fits every key.
-    pub(crate) fn thumbprint(&self) -> Option<String> {
-        let (modulus, exponent) = numbers(self.pair.public_key().as_ref())?;
-        let encode = |bytes| URL_SAFE_NO_PAD.encode(bytes);
-        let members = format!(
-            r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#,
-            encode(exponent),
-            encode(modulus)
-        );
-        Some(URL_SAFE_NO_PAD.encode(Sha256::digest(members)))
+    /// The thumbprint of the public key, a name that fits every key.
+    pub(crate) fn thumbprint(&self) -> String {
+        let public = self.pair.public_key();
+        thumbprint(
+            public.modulus().big_endian_without_leading_zero(),
+            public.exponent().big_endian_without_leading_zero(),
+        )
     }
+}
+
+/// The SHA-256 thumbprint of an RSA key (RFC 7638 §3).
+fn thumbprint(modulus: &[u8], exponent: &[u8]) -> String {
+    let encode = |bytes| URL_SAFE_NO_PAD.encode(bytes);
+    let members = format!(
+        r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#,
+        encode(exponent),
+        encode(modulus)
+    );
+    URL_SAFE_NO_PAD.encode(Sha256::digest(members))
 }
 
 fn der(content: &str) -> Result<Zeroizing<Vec<u8>>, String> {
@@ -108,38 +116,6 @@ fn der(content: &str) -> Result<Zeroizing<Vec<u8>>, String> {
         .decode(digits.as_bytes())
         .map(Zeroizing::new)
         .map_err(|_not_base64| "a block of the file is no base64".to_owned())
-}
-
-/// Modulus and exponent of an `RSAPublicKey` (RFC 8017 §A.1.1), without leading zeros.
-fn numbers(der: &[u8]) -> Option<(&[u8], &[u8])> {
-    const SEQUENCE: u8 = 0x30;
-    const INTEGER: u8 = 0x02;
-    let (members, _) = element(der, SEQUENCE)?;
-    let (modulus, rest) = element(members, INTEGER)?;
-    let (exponent, _) = element(rest, INTEGER)?;
-    Some((unsigned(modulus), unsigned(exponent)))
-}
-
-/// Content of the first element, and what follows it (X.690 §8.1, definite lengths).
-fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
-    let (&first, rest) = der.strip_prefix(&[tag])?.split_first()?;
-    let (length, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7F))?;
-        let length = digits.iter().try_fold(0_usize, |length, digit| {
-            length.checked_mul(256)?.checked_add(usize::from(*digit))
-        })?;
-        (length, rest)
-    };
-    rest.split_at_checked(length)
-}
-
-fn unsigned(mut integer: &[u8]) -> &[u8] {
-    while let [0, rest @ ..] = integer {
-        integer = rest;
-    }
-    integer
 }
 
 #[cfg(test)]
@@ -184,7 +160,7 @@ mod tests {
         let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public);
         assert!(public.verify(b"message", &signature).is_ok());
         assert!(public.verify(b"massage", &signature).is_err());
-        assert_eq!(key.thumbprint().map(|name| name.len()), Some(43));
+        assert_eq!(key.thumbprint().len(), 43);
         assert_eq!(key.thumbprint(), read(&pem).expect("a key").thumbprint());
     }
 
@@ -193,14 +169,10 @@ mod tests {
     fn the_thumbprint_is_that_of_the_rfc() {
         let modulus = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
         let modulus = URL_SAFE_NO_PAD.decode(modulus).expect("base64");
-        let mut der = vec![0x30, 0x82, 0x01, 0x0A, 0x02, 0x82, 0x01, 0x01, 0x00];
-        der.extend(&modulus);
-        der.extend([0x02, 0x03, 0x01, 0x00, 0x01]);
-        let (n, e) = numbers(&der).expect("numbers");
-        assert_eq!((n, e), (modulus.as_slice(), &[1, 0, 1][..]));
-        for end in 0..der.len() {
-            assert!(numbers(&der[..end]).is_none(), "{end}");
-        }
+        assert_eq!(
+            thumbprint(&modulus, &[1, 0, 1]),
+            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+        );
     }
 
     #[test]
