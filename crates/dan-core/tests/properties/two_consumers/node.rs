@@ -1,161 +1,23 @@
-//! Two owners in two services share a node, and nobody learns anything of anybody else.
-//!
-//! Steps are drawn by chance (see `chance`) and compared with a model: who holds which grants, and
-//! until when. Everything a consumer sends or a source answers for it carries its canary.
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "tests"
-)]
-
-mod chance;
+//! A node with its model: who holds which grants, and until when.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-use chance::{Chance, plan};
-use dan_core::accreditation::Accreditation;
+use crate::chance::Chance;
 use dan_core::audit::{Action, AuditRecord, Phase};
-use dan_core::caller::{Caller, Proof};
-use dan_core::catalog::{Catalog, Supply};
-use dan_core::context::ServiceContext;
-use dan_core::dataset::{Alias, Dataset, ParameterSpec, ValueType};
+use dan_core::caller::Caller;
 use dan_core::error::{Code, Fault};
-use dan_core::evidence::{DatasetStatus, Evidence, EvidenceValue, Harvest, SourceCall};
-use dan_core::flow::{
-    Answer, Call, Envelope, Exchange, Form, Idempotency, ListQuery, Presented, Presenter, Wish,
-};
-use dan_core::inquiry::{Application, DatasetRequest, OfferedTokens, Parameter};
+use dan_core::evidence::DatasetStatus;
+use dan_core::flow::{Call, Envelope, Exchange, Form, Idempotency, ListQuery, Wish};
+use dan_core::inquiry::OfferedTokens;
 use dan_core::meter::Meter;
-use dan_core::ports::{
-    CallContext, Clock as _, HarvestOrder, PortFuture, Source, SourceError, SourceFailure,
-    Store as _,
-};
-use dan_core::requirement::{Requirement, ScopeRule};
-use dan_core::secret::Secret;
-use dan_core::testkit::builders::{self, AGENCY, COMPANY, OTHER_AGENCY, PERSON};
-use dan_core::testkit::fakes::{FakeStore, Fakes, START, call_context};
+use dan_core::ports::{CallContext, Clock as _, Store as _};
+use dan_core::testkit::fakes::{Fakes, call_context};
 use dan_core::time::{DAY_MS, Timestamp};
-use serde_json::{Value, json};
-use tokio::runtime;
 
-const STEPS: u64 = 2_000;
-const STEPS_LONG: u64 = 100_000;
-/// Steps on one node; then another one starts empty.
-const STEPS_PER_NODE: u64 = 250;
-
-/// Owner, context and canary of everybody: none is part of another.
-const CONSUMERS: [(&str, &str, &str); 4] = [
-    (AGENCY, "One", "kanari-rod"),
-    (AGENCY, "Two", "kanari-gul"),
-    (OTHER_AGENCY, "One", "kanari-bla"),
-    (OTHER_AGENCY, "Two", "kanari-hvit"),
-];
-
-fn canary_of(owner: &str, context: &str) -> &'static str {
-    CONSUMERS
-        .iter()
-        .find(|(of, within, _)| *of == owner && *within == context)
-        .map(|(_, _, canary)| *canary)
-        .unwrap()
-}
-
-fn all_canaries() -> String {
-    CONSUMERS.map(|(_, _, canary)| canary).join(" ")
-}
-
-/// Answers with what the asking consumer sent and its canary; and, as a source that knows no
-/// measure, with everybody's canary where nobody asked for it.
-#[derive(Default)]
-struct Parrot {
-    failing: AtomicBool,
-}
-
-impl Source for Parrot {
-    fn id(&self) -> &str {
-        "parrot"
-    }
-
-    fn harvest<'a>(
-        &'a self,
-        order: &'a HarvestOrder,
-        _ctx: &'a CallContext,
-    ) -> PortFuture<'a, Result<Harvest, SourceError>> {
-        let owner = order.owner().unwrap();
-        let canary = canary_of(owner.as_str(), order.context().unwrap());
-        let sent: Vec<Value> = order
-            .parameters()
-            .iter()
-            .map(|parameter| parameter.value.clone())
-            .collect();
-        let value = |name: &str, value: Value| EvidenceValue {
-            name: name.to_owned(),
-            value_type: ValueType::JsonSchema,
-            source: "Testregisteret".to_owned(),
-            timestamp: None,
-            mime_type: None,
-            value,
-        };
-        let answer = if self.failing.load(Ordering::SeqCst) {
-            Err(SourceError {
-                failure: SourceFailure::Refused,
-                source: "PARROT".to_owned(),
-                detail: 1,
-                text: Some(canary.to_owned()),
-                cause: all_canaries(),
-            })
-        } else {
-            Ok(Harvest {
-                evidence: Evidence::Values(vec![
-                    value("navn", json!({"canary": canary, "sent": sent})),
-                    value("udeklarert", Value::from(all_canaries())),
-                ]),
-                calls: vec![SourceCall {
-                    id: "c".to_owned(),
-                    retrieved_at: START,
-                    digest: [9; 32],
-                }],
-            })
-        };
-        Box::pin(async move { answer })
-    }
-}
-
-/// Shapes an answer, and looks whether it may: its intent is in the store already.
-struct Watchful {
-    store: Arc<FakeStore>,
-    request_id: Arc<str>,
-    form: Form,
-}
-
-impl Presenter for Watchful {
-    fn present(&self, answer: &Answer<'_>) -> Result<Presented, Fault> {
-        let records = self.store.records();
-        assert!(
-            records
-                .iter()
-                .any(|record| record.phase == Phase::Intent
-                    && *record.request_id == *self.request_id),
-            "an answer is shaped before its intent is durable"
-        );
-        let Evidence::Values(values) = answer.evidence else {
-            return Err(Fault::new(Code::InternalServerError));
-        };
-        let values: Vec<Value> = values
-            .iter()
-            .map(|value| json!({"name": value.name, "value": value.value}))
-            .collect();
-        Ok(Presented {
-            body: Bytes::from(Value::from(values).to_string()),
-            media_type: Some("application/json".to_owned()),
-            query: None,
-            form: self.form,
-        })
-    }
-}
+use super::exchanged::{Watchful, any_form, application, everything, shown};
+use super::offered::{CONSUMERS, Parrot, caller, catalog};
 
 /// A grant as the model knows it.
 #[derive(Clone, Debug)]
@@ -177,7 +39,7 @@ struct Remembered {
     expires: Timestamp,
 }
 
-struct Node {
+pub(super) struct Node {
     fakes: Fakes,
     source: Arc<Parrot>,
     exchange: Exchange,
@@ -190,112 +52,22 @@ struct Node {
     rows: u64,
     intents: BTreeSet<String>,
     delivered: u64,
-    tally: Tally,
+    pub(super) tally: Tally,
 }
 
 /// How often what happened, over all nodes: a run without it says nothing.
 #[derive(Debug, Default)]
-struct Tally {
-    granted: u64,
-    released: u64,
-    foreign: u64,
-    expired: u64,
-    purged: u64,
-    repeated: u64,
-}
-
-fn caller(owner: &str, context: &str) -> Caller {
-    let key = Proof::Key {
-        id: format!("key-{owner}"),
-        context_id: format!("{context}-product"),
-        org: None,
-    };
-    let token = Proof::Token {
-        org: builders::org(owner),
-        supplier: None,
-        scopes: vec!["dan:test".to_owned()],
-        token: Arc::new(Secret::new(canary_of(owner, context).to_owned())),
-    };
-    Caller::join(vec![key, token]).unwrap()
-}
-
-/// Datasets of one context, of both, and of both under two names.
-fn catalog(source: Arc<Parrot>) -> Catalog {
-    let context = |name: &str| {
-        let scope = Requirement::Scope(ScopeRule {
-            required: vec!["dan:test".to_owned()],
-        });
-        ServiceContext {
-            id: format!("{name}-product"),
-            name: name.to_owned(),
-            ..builders::context(vec![builders::rule(&format!("{name}/scope"), scope)])
-        }
-    };
-    let dataset = |name: &str, contexts: &[&str]| Dataset {
-        contexts: contexts.iter().map(|name| (*name).to_owned()).collect(),
-        parameters: vec![ParameterSpec {
-            name: "text".to_owned(),
-            parameter_type: Some(ValueType::String),
-            required: false,
-        }],
-        ..builders::dataset(name)
-    };
-    let alias = |context: &str, name: &str| Alias {
-        context: context.to_owned(),
-        name: name.to_owned(),
-    };
-    let two_names = Dataset {
-        aliases: vec![alias("One", "First"), alias("Two", "Second")],
-        ..dataset("TwoNames", &["One", "Two"])
-    };
-    let datasets = vec![
-        dataset("Both", &["One", "Two"]),
-        dataset("OnlyOne", &["One"]),
-        dataset("OnlyTwo", &["Two"]),
-        two_names,
-    ];
-    let contexts = vec![context("One"), context("Two")];
-    let supply = Supply { source, datasets };
-    let (catalog, problems) = Catalog::build(contexts, vec![supply], "1".to_owned());
-    assert!(problems.is_empty());
-    catalog
-}
-
-fn names_in(context: &str) -> [&'static str; 3] {
-    if context == "One" {
-        ["Both", "OnlyOne", "First"]
-    } else {
-        ["Both", "OnlyTwo", "Second"]
-    }
-}
-
-/// Everything of a fault that reaches the peer; its cause does not.
-fn shown(fault: &Fault) -> String {
-    format!(
-        "{} {} {} {:?} {:?}",
-        fault.code.number(),
-        fault.status,
-        fault.description(),
-        fault.detail,
-        fault.rules
-    )
-}
-
-/// Everything that stands in a grant.
-fn everything(grant: &Accreditation) -> String {
-    let parameters = grant.datasets.iter().flat_map(|one| &one.parameters);
-    let sent: Vec<String> = parameters
-        .map(|parameter| format!("{}={}", parameter.name, parameter.value))
-        .collect();
-    let subject = grant.subject.as_ref().map(|party| party.expose_canonical());
-    format!(
-        "{grant:?} {sent:?} {} {subject:?}",
-        grant.requestor.expose_canonical()
-    )
+pub(super) struct Tally {
+    pub(super) granted: u64,
+    pub(super) released: u64,
+    pub(super) foreign: u64,
+    pub(super) expired: u64,
+    pub(super) purged: u64,
+    pub(super) repeated: u64,
 }
 
 impl Node {
-    fn new(tally: Tally) -> Self {
+    pub(super) fn new(tally: Tally) -> Self {
         let source = Arc::new(Parrot::default());
         let fakes = Fakes::new(|_| catalog(Arc::clone(&source)));
         let exchange = Exchange::new(fakes.ports(), Fakes::settings(), Arc::new(Meter::default()));
@@ -715,7 +487,7 @@ impl Node {
         Self::assert_own(consumer.unwrap(), &format!("{record:?}"));
     }
 
-    async fn step(&mut self, chance: &mut Chance) {
+    pub(super) async fn step(&mut self, chance: &mut Chance) {
         let consumer = chance.below(CONSUMERS.len());
         let other = (consumer + 1 + chance.below(CONSUMERS.len() - 1)) % CONSUMERS.len();
         let failing = chance.percent(5);
@@ -742,67 +514,4 @@ impl Node {
         }
         self.look_at_records().await;
     }
-}
-
-fn any_form(chance: &mut Chance) -> Form {
-    chance.pick(&[Form::Plain, Form::Plain, Form::Jose, Form::Cose])
-}
-
-fn application(chance: &mut Chance, context: &str, mark: &str, now: Timestamp) -> Application {
-    let mut names = names_in(context).to_vec();
-    names.remove(chance.below(3));
-    if chance.percent(50) {
-        names.remove(chance.below(2));
-    }
-    let request = |name: &str| DatasetRequest {
-        name: name.to_owned(),
-        parameters: vec![Parameter {
-            name: "text".to_owned(),
-            value: Value::from(mark),
-        }],
-        ..DatasetRequest::default()
-    };
-    let days = u32::try_from(2 + chance.below(60)).unwrap();
-    Application {
-        requestor: Some(AGENCY.to_owned()),
-        subject: Some(chance.pick(&[COMPANY, PERSON]).to_owned()),
-        datasets: names.into_iter().map(request).collect(),
-        consent_reference: Some(mark.to_owned()),
-        external_reference: Some(mark.to_owned()),
-        consent_receipt_redirect_url: Some(format!("https://{mark}")),
-        valid_to: chance.percent(70).then(|| now.plus_days(days)),
-        ..Application::default()
-    }
-}
-
-#[test]
-fn nobody_learns_anything_of_anybody_else() {
-    let (seed, steps) = plan("two consumers", STEPS, STEPS_LONG);
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    let mut tally = Tally::default();
-    for case in 0..steps.div_ceil(STEPS_PER_NODE) {
-        let mut chance = Chance::of_case(seed, case);
-        let mut node = Node::new(tally);
-        for _ in 0..STEPS_PER_NODE {
-            runtime.block_on(node.step(&mut chance));
-        }
-        tally = node.tally;
-    }
-    let Tally {
-        granted,
-        released,
-        foreign,
-        expired,
-        purged,
-        repeated,
-    } = tally;
-    let enough = granted > 300
-        && released > 300
-        && [foreign, expired, purged, repeated]
-            .iter()
-            .all(|count| *count > 10);
-    assert!(enough, "steps that tell: {tally:?}");
 }
