@@ -252,6 +252,18 @@ impl Catalog {
             .cloned()
     }
 
+    /// What a record of a refusal calls a dataset: its name without regard to case, or `(unknown)`.
+    /// A name that nobody knows may be anything, a person number too.
+    #[must_use]
+    pub fn name_for_record<'n>(&self, name: &'n str) -> &'n str {
+        let mut known = self.names.keys();
+        if known.any(|one| one.eq_ignore_ascii_case(name)) {
+            name
+        } else {
+            "(unknown)"
+        }
+    }
+
     /// The offer of a dataset in a context, exact names, whether or not it is listed now.
     #[must_use]
     pub fn offer(&self, context: &str, name: &str) -> Option<&Arc<Offer>> {

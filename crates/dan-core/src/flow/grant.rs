@@ -135,7 +135,7 @@ impl Exchange {
             application
                 .datasets
                 .iter()
-                .map(|dataset| dataset.name.as_str()),
+                .map(|dataset| catalog.name_for_record(&dataset.name)),
         );
         let inquiry = Inquiry::new(
             application,

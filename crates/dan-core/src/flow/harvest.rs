@@ -44,13 +44,12 @@ impl Exchange {
         accreditation: Option<&str>,
         fault: Fault,
     ) -> Fault {
-        const NAME_LENGTH_MAX: usize = 200;
         self.meter.harvests_refused.count();
         let record = AuditRecord {
             phase: Phase::Failed {
                 code: fault.code.number(),
             },
-            dataset: dataset.chars().take(NAME_LENGTH_MAX).collect(),
+            dataset: self.catalog().name_for_record(dataset).to_owned(),
             // What is no identifier is left out: anything might stand there, a person number too.
             accreditation: accreditation
                 .and_then(AccreditationId::parse)

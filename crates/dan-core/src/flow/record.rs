@@ -111,3 +111,49 @@ impl Recorder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::accreditation::AccreditationId;
+    use crate::testkit::fakes::FakeStore;
+    use crate::usage::UsageKey;
+
+    fn counted(month: i32) -> Write {
+        Write::CountUse(UsageKey {
+            month,
+            context: String::new(),
+            dataset: String::new(),
+            owner: String::new(),
+        })
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_fails_takes_no_other_with_it() {
+        let (store, meter) = (Arc::new(FakeStore::default()), Arc::new(Meter::default()));
+        let recorder = Recorder::new(Arc::clone(&store) as _, Arc::clone(&meter));
+        let gone = Write::DeleteAccreditation {
+            id: AccreditationId::from_random([7; 16]),
+            expect: 1,
+        };
+        recorder.write(vec![counted(1), counted(1)]).await;
+        recorder.write(vec![counted(2), gone]).await;
+        recorder.write(vec![counted(3)]).await;
+        tokio::join!(recorder.run(), recorder.close());
+        let rows = store.usage(0, 9).await.unwrap();
+        let rows: Vec<_> = rows.iter().map(|row| (row.key.month, row.count)).collect();
+        assert_eq!(rows, [(1, 2), (3, 1)]);
+        assert_eq!(meter.outcomes_lost.read(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_does_not_wait_for_ever_for_a_writer_that_is_stuck() {
+        let store = Arc::new(FakeStore::default());
+        let recorder = Recorder::new(store, Arc::new(Meter::default()));
+        let begun = Instant::now();
+        recorder.close().await;
+        assert_eq!(begun.elapsed().as_secs(), CLOSE_MAX.as_secs());
+    }
+}

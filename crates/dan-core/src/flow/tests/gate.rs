@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Desk, SCOPE, catalog, code, consent_rule, scope_rule, with_consent, with_rule};
+use super::{Desk, SCOPE, catalog, code, consent_rule, scope_rule, with, with_consent, with_rule};
 use crate::error::Code;
 use crate::evidence::DatasetStatus;
 use crate::flow::Call;
+use crate::inquiry::{
+    LEGAL_BASES_BYTES_MAX, LEGAL_BASIS_ID_BYTES_MAX, LegalBasis, LegalBasisKind, REDIRECT_BYTES_MAX,
+};
 use crate::ports::{ConsentError, ConsentState};
-use crate::testkit::builders::{self, OTHER_AGENCY};
+use crate::testkit::builders::{self, OTHER_AGENCY, PERSON};
 use crate::testkit::fakes::call_context;
 use crate::time::DAY_MS;
 
@@ -126,4 +129,52 @@ async fn consent_is_asked_live_at_every_harvest_w18() {
     let fault = desk.harvest(&id, "C").await.unwrap_err();
     assert_eq!(fault.code, Code::ServiceNotAvailable);
     assert!(fault.description().contains("Altinn"));
+}
+
+/// What stands in a path may be anything; a record keeps only what dan gave out itself.
+#[tokio::test]
+async fn records_of_refusals_keep_no_text_of_strangers() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    assert!(desk.harvest(PERSON, PERSON).await.is_err());
+    let mut unknown = builders::application(&["A"]);
+    unknown.datasets[0].name = PERSON.to_owned();
+    assert!(desk.direct(unknown.clone()).await.is_err());
+    assert!(desk.grant(unknown).await.is_err());
+    let id = "11111111-2222-3333-4444-555555555555";
+    assert!(desk.harvest(id, "a").await.is_err());
+    desk.records().await;
+    let records = desk.fakes.store.records();
+    let kept: Vec<_> = records
+        .iter()
+        .map(|record| (record.dataset.as_str(), record.accreditation.as_deref()))
+        .collect();
+    let unknown = ("(unknown)", None);
+    assert_eq!(kept, [unknown, unknown, unknown, ("a", Some(id))]);
+}
+
+#[tokio::test]
+async fn what_a_grant_keeps_has_a_size() {
+    let desk = Desk::with(vec![], vec![builders::dataset("A")]);
+    let basis = |id: usize, content: usize| {
+        with(|it| {
+            it.datasets[0].legal_basis_id = Some("b".repeat(id));
+            it.legal_bases.push(LegalBasis {
+                id: "b".repeat(id),
+                kind: Some(LegalBasisKind::Cpv),
+                content: "1".repeat(content),
+            });
+        })
+    };
+    let redirect =
+        |bytes: usize| with(|it| it.consent_receipt_redirect_url = Some("x".repeat(bytes)));
+    for (application, fits) in [
+        (basis(LEGAL_BASIS_ID_BYTES_MAX, LEGAL_BASES_BYTES_MAX), true),
+        (basis(LEGAL_BASIS_ID_BYTES_MAX + 1, 1), false),
+        (basis(1, LEGAL_BASES_BYTES_MAX + 1), false),
+        (redirect(REDIRECT_BYTES_MAX + 1), false),
+    ] {
+        let refused = code(desk.grant(application).await);
+        let expected = (!fits).then_some(Code::InvalidAuthorizationRequest);
+        assert_eq!(refused, expected);
+    }
 }
