@@ -263,7 +263,7 @@ async fn mint_keys(running: &Running) -> Result<BTreeMap<String, String>, Misuse
             context_id: context.id.clone(),
             org: None,
             name,
-            expires: None,
+            ..KeyGrant::default()
         };
         let (record, key) = mint(&SystemEntropy::new(), grant, SystemClock.now());
         keys.insert(context.id.clone(), key.expose().to_owned());

@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 
-use dan_core::caller::Proof;
+use dan_core::caller::{Allowance, KeyProof, Proof};
+use dan_core::network::Network;
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
     ApiKeyRecord, AuthError, Authenticator, CallContext, Clock, Credentials, Entropy, PortFuture,
@@ -29,7 +30,7 @@ pub const ID_DIGITS: usize = 12;
 pub const SECRET_DIGITS: usize = 48;
 
 /// What a new key is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyGrant {
     /// Identifier of the service context.
     pub context_id: String,
@@ -39,6 +40,12 @@ pub struct KeyGrant {
     pub name: String,
     /// Not valid from this moment on.
     pub expires: Option<Timestamp>,
+    /// Scopes of a holder who comes with a certificate.
+    pub scopes: Vec<String>,
+    /// Where it may be used from; empty means anywhere.
+    pub networks: Vec<Network>,
+    /// How much its holder may ask.
+    pub allowance: Allowance,
 }
 
 /// Makes a key: the record to keep, and the key itself, which is shown once and never kept.
@@ -59,6 +66,9 @@ pub fn mint(entropy: &dyn Entropy, grant: KeyGrant, now: Timestamp) -> (ApiKeyRe
         name: grant.name,
         created: now,
         expires: grant.expires,
+        scopes: grant.scopes,
+        networks: grant.networks,
+        allowance: grant.allowance,
     };
     (record, key)
 }
@@ -152,11 +162,11 @@ impl Authenticator for ApiKey {
             };
             let now = self.clock.now();
             match self.find(key, now).await? {
-                Ok(record) => Ok(Some(Proof::Key {
-                    id: record.id,
-                    context_id: record.context_id,
-                    org: record.org,
-                })),
+                Ok(record) => Ok(Some(Proof::Key(KeyProof {
+                    scopes: record.scopes,
+                    allowance: record.allowance,
+                    ..KeyProof::new(record.id, record.context_id, record.org)
+                }))),
                 Err(why) => match self.throttle.count_wrong(presented.address, now) {
                     Ok(()) => Err(AuthError::Rejected(why.to_owned())),
                     Err(retry_after_s) => Err(AuthError::Throttled { retry_after_s }),
@@ -183,9 +193,8 @@ mod tests {
     fn minted() -> (ApiKeyRecord, Secret) {
         let grant = KeyGrant {
             context_id: "ebevis-product".to_owned(),
-            org: None,
             name: "test".to_owned(),
-            expires: None,
+            ..KeyGrant::default()
         };
         mint(&Counting(0.into()), grant, Timestamp::from_ms(1))
     }

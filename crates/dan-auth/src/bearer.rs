@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dan_core::caller::Proof;
+use dan_core::caller::{Proof, TokenProof};
 use dan_core::ports::{
     AuthError, Authenticator, CallContext, Clock, Credentials, Fetch, PortFuture,
 };
@@ -149,9 +149,10 @@ impl Bearer {
         };
         let issuer = self.issuer(iss, ctx).await.map_err(|error| match error {
             AuthError::Rejected(why) => traced(why),
-            AuthError::Forbidden(_) | AuthError::Throttled { .. } | AuthError::Undecided(_) => {
-                error
-            }
+            AuthError::BadCertificate(_)
+            | AuthError::Forbidden(_)
+            | AuthError::Throttled { .. }
+            | AuthError::Undecided(_) => error,
         })?;
         let keys = issuer.keys.keys(ctx).await?;
         let mut verified = token.verify(&keys);
@@ -180,12 +181,10 @@ impl Authenticator for Bearer {
                 return Ok(None);
             };
             let principal = self.prove(token.expose(), ctx).await?;
-            Ok(Some(Proof::Token {
-                org: principal.consumer,
+            Ok(Some(Proof::Token(TokenProof {
                 supplier: principal.supplier,
-                scopes: principal.scopes,
-                token: Arc::clone(token),
-            }))
+                ..TokenProof::new(principal.consumer, principal.scopes, Arc::clone(token))
+            })))
         })
     }
 }

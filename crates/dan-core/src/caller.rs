@@ -10,25 +10,9 @@ use crate::secret::Secret;
 #[derive(Debug)]
 pub enum Proof {
     /// An API key that is in force.
-    Key {
-        /// Public identifier of the key, for logs and limits.
-        id: String,
-        /// Identifier of the service context the key was issued for.
-        context_id: String,
-        /// The organisation the key is bound to; `None` for keys bound to nobody.
-        org: Option<OrgNumber>,
-    },
+    Key(KeyProof),
     /// A bearer token of a configured issuer.
-    Token {
-        /// The `consumer` organisation.
-        org: OrgNumber,
-        /// The `supplier` that acts for the consumer, if any.
-        supplier: Option<OrgNumber>,
-        /// Whole-word scopes.
-        scopes: Vec<String>,
-        /// The token itself, for sources that are asked with it.
-        token: Arc<Secret>,
-    },
+    Token(TokenProof),
     /// An enterprise certificate.
     Certificate {
         /// The organisation in its subject.
@@ -36,11 +20,77 @@ pub enum Proof {
     },
 }
 
+/// What an API key says about who presents it.
+#[derive(Debug)]
+pub struct KeyProof {
+    /// Public identifier of the key, for logs and limits.
+    pub id: String,
+    /// Identifier of the service context the key was issued for.
+    pub context_id: String,
+    /// The organisation the key is bound to; `None` for keys bound to nobody.
+    pub org: Option<OrgNumber>,
+    /// What the operator lets its holder do who comes with a certificate and has no token to say so. Never added to
+    /// the scopes of a token.
+    pub scopes: Vec<String>,
+    /// How much its holder may ask.
+    pub allowance: Allowance,
+}
+
+impl KeyProof {
+    /// A key with the node's usual limits and no scopes of its own.
+    #[must_use]
+    pub fn new(id: String, context_id: String, org: Option<OrgNumber>) -> Self {
+        Self {
+            id,
+            context_id,
+            org,
+            scopes: Vec::new(),
+            allowance: Allowance::default(),
+        }
+    }
+}
+
+/// How much the holder of one key may ask; `None` means what the node allows everybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// Requests a second, in the long run; at least 1.
+    pub per_second: Option<u32>,
+    /// Requests a day (UTC); at least 1.
+    pub per_day: Option<u32>,
+}
+
+/// What a verified token says about who presents it.
+#[derive(Debug)]
+pub struct TokenProof {
+    /// The `consumer` organisation.
+    pub org: OrgNumber,
+    /// The `supplier` that acts for the consumer, if any.
+    pub supplier: Option<OrgNumber>,
+    /// Whole-word scopes.
+    pub scopes: Vec<String>,
+    /// The token itself, for sources that are asked with it.
+    pub token: Arc<Secret>,
+}
+
+impl TokenProof {
+    /// A token of an organisation that acts for itself.
+    #[must_use]
+    pub const fn new(org: OrgNumber, scopes: Vec<String>, token: Arc<Secret>) -> Self {
+        Self {
+            org,
+            supplier: None,
+            scopes,
+            token,
+        }
+    }
+}
+
 /// An authenticated consumer. Only [`Caller::join`] makes one.
 #[derive(Clone, Debug)]
 pub struct Caller {
     key_id: String,
     context_id: String,
+    allowance: Allowance,
     owner: OrgNumber,
     supplier: Option<OrgNumber>,
     scopes: Vec<String>,
@@ -49,7 +99,7 @@ pub struct Caller {
 
 impl Caller {
     /// Joins proofs into one caller: a key, and a token or a certificate, all of one organisation
-    /// (`contracts.md` §5).
+    /// (`contracts.md` §5). Scopes are those of the token; without a token, those that the operator gave the key.
     ///
     /// # Errors
     /// 1023 when the key, or both token and certificate, are missing; 1019 when two proofs name
@@ -60,35 +110,24 @@ impl Caller {
         let mut certificate = None;
         for proof in proofs {
             match proof {
-                Proof::Key {
-                    id,
-                    context_id,
-                    org,
-                } => key = Some((id, context_id, org)),
-                Proof::Token {
-                    org,
-                    supplier,
-                    scopes,
-                    token,
-                } => {
-                    bearer = Some((org, supplier, scopes, token));
-                }
+                Proof::Key(proof) => key = Some(proof),
+                Proof::Token(proof) => bearer = Some(proof),
                 Proof::Certificate { org } => certificate = Some(org),
             }
         }
-        let Some((key_id, context_id, bound)) = key else {
+        let Some(key) = key else {
             return Err(Fault::with(
                 Code::MissingAuthentication,
                 "send your API key in the header Ocp-Apim-Subscription-Key",
             ));
         };
-        let Some(owner) = bearer.as_ref().map(|b| b.0).or(certificate) else {
+        let Some(owner) = bearer.as_ref().map(|token| token.org).or(certificate) else {
             return Err(Fault::with(
                 Code::MissingAuthentication,
-                "send a bearer token in the header Authorization",
+                "send a bearer token in the header Authorization, or connect with an enterprise certificate",
             ));
         };
-        if [bound, certificate]
+        if [key.org, certificate]
             .into_iter()
             .flatten()
             .any(|org| org != owner)
@@ -99,20 +138,21 @@ impl Caller {
             ));
         }
         let (supplier, scopes, token) = match bearer {
-            Some((_, supplier, scopes, token)) => {
-                if !scopes.iter().any(|scope| opens_the_door(scope)) {
+            Some(proof) => {
+                if !proof.scopes.iter().any(|scope| opens_the_door(scope)) {
                     return Err(Fault::with(
                         Code::AuthorizationFailed,
                         "the token needs a scope altinn:dataaltinnno, altinn:dataaltinnno/… or dan:…",
                     ));
                 }
-                (supplier, scopes, Some(token))
+                (proof.supplier, proof.scopes, Some(proof.token))
             }
-            None => (None, Vec::new(), None),
+            None => (None, key.scopes, None),
         };
         Ok(Self {
-            key_id,
-            context_id,
+            key_id: key.id,
+            context_id: key.context_id,
+            allowance: key.allowance,
             owner,
             supplier,
             scopes,
@@ -132,6 +172,12 @@ impl Caller {
         &self.context_id
     }
 
+    /// How much the key's holder may ask.
+    #[must_use]
+    pub const fn allowance(&self) -> Allowance {
+        self.allowance
+    }
+
     /// The organisation that owns what is created.
     #[must_use]
     pub const fn owner(&self) -> OrgNumber {
@@ -144,7 +190,7 @@ impl Caller {
         self.supplier
     }
 
-    /// Scopes of the token; empty for a caller with a certificate only.
+    /// Scopes of the token; of the key for a caller with a certificate only.
     #[must_use]
     pub fn scopes(&self) -> &[String] {
         &self.scopes
@@ -173,20 +219,22 @@ mod tests {
     const OTHER: &str = "974760673";
 
     fn key(org: Option<&str>) -> Proof {
-        Proof::Key {
-            id: "k".to_owned(),
-            context_id: "ebevis-product".to_owned(),
-            org: org.and_then(OrgNumber::parse),
-        }
+        Proof::Key(KeyProof {
+            scopes: vec!["altinn:dataaltinnno/key".to_owned()],
+            ..KeyProof::new(
+                "k".to_owned(),
+                "ebevis-product".to_owned(),
+                org.and_then(OrgNumber::parse),
+            )
+        })
     }
 
     fn token(org: &str, scope: &str) -> Proof {
-        Proof::Token {
-            org: OrgNumber::parse(org).unwrap(),
-            supplier: None,
-            scopes: vec![scope.to_owned()],
-            token: Arc::new(Secret::new("t".to_owned())),
-        }
+        Proof::Token(TokenProof::new(
+            OrgNumber::parse(org).unwrap(),
+            vec![scope.to_owned()],
+            Arc::new(Secret::new("t".to_owned())),
+        ))
     }
 
     fn code(proofs: Vec<Proof>) -> Option<Code> {
@@ -200,6 +248,22 @@ mod tests {
             token(OWNER, "altinn:dataaltinnno/x"),
         ]);
         assert_eq!(caller.unwrap().owner().as_str(), OWNER);
+    }
+
+    #[test]
+    fn scopes_of_a_key_count_with_a_certificate_and_never_with_a_token() {
+        let certificate = Proof::Certificate {
+            org: OrgNumber::parse(OWNER).unwrap(),
+        };
+        let caller = Caller::join(vec![key(None), certificate]).unwrap();
+        assert_eq!(caller.owner().as_str(), OWNER);
+        assert_eq!(caller.scopes(), ["altinn:dataaltinnno/key"]);
+        assert!(caller.token().is_none());
+        let certificate = Proof::Certificate {
+            org: OrgNumber::parse(OWNER).unwrap(),
+        };
+        let both = vec![key(None), token(OWNER, "dan:token"), certificate];
+        assert_eq!(Caller::join(both).unwrap().scopes(), ["dan:token"]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod evidence;
 pub mod flow;
 pub mod inquiry;
 pub mod meter;
+pub mod network;
 pub mod party;
 pub mod ports;
 pub mod projection;

@@ -25,10 +25,11 @@ use std::sync::Arc;
 use dan_core::error::Fault;
 use dan_core::flow::Exchange;
 use dan_core::inquiry::Application;
+use dan_core::network::Network;
 use dan_core::ports::Authenticator;
 use http::HeaderValue;
 
-pub use limits::{BODY_BYTES_MAX, IGNORED_BODY_BYTES_MAX, Network, REQUEST_TIME_MAX};
+pub use limits::{BODY_BYTES_MAX, IGNORED_BODY_BYTES_MAX, REQUEST_TIME_MAX};
 
 /// Which build this is.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use bytes::Bytes;
-    use dan_core::caller::{Caller, Proof};
+    use dan_core::caller::{Caller, KeyProof, Proof, TokenProof};
     use dan_core::catalog::Catalog;
     use dan_core::error::{Code, Fault};
     use dan_core::evidence::Evidence;
@@ -123,17 +123,16 @@ mod tests {
 
     fn caller() -> Caller {
         Caller::join(vec![
-            Proof::Key {
-                id: "key".to_owned(),
-                context_id: "dihe-product".to_owned(),
-                org: None,
-            },
-            Proof::Token {
-                org: org(AGENCY),
-                supplier: None,
-                scopes: vec!["altinn:dataaltinnno/dihe".to_owned()],
-                token: Arc::new(Secret::new("callers-own".to_owned())),
-            },
+            Proof::Key(KeyProof::new(
+                "key".to_owned(),
+                "dihe-product".to_owned(),
+                None,
+            )),
+            Proof::Token(TokenProof::new(
+                org(AGENCY),
+                vec!["altinn:dataaltinnno/dihe".to_owned()],
+                Arc::new(Secret::new("callers-own".to_owned())),
+            )),
         ])
         .unwrap()
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dan_core::caller::{Caller, Proof};
+use dan_core::caller::{Caller, KeyProof, Proof, TokenProof};
 use dan_core::catalog::Catalog;
 use dan_core::error::Fault;
 use dan_core::flow::{Explained, Explanation, check_before_rules, explain, questions};
@@ -156,17 +156,12 @@ fn caller(
     // So that the entry rule does not hide what the rules say.
     scopes.push("altinn:dataaltinnno".to_owned());
     let proofs = vec![
-        Proof::Key {
-            id: String::new(),
-            context_id: context.id.clone(),
-            org: None,
-        },
-        Proof::Token {
-            org: owner,
-            supplier: None,
+        Proof::Key(KeyProof::new(String::new(), context.id.clone(), None)),
+        Proof::Token(TokenProof::new(
+            owner,
             scopes,
-            token: Arc::new(Secret::new(String::new())),
-        },
+            Arc::new(Secret::new(String::new())),
+        )),
     ];
     Caller::join(proofs).map_err(|fault| before_rules(&fault))
 }

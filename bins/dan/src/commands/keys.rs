@@ -42,7 +42,7 @@ pub async fn create(
         context_id: id.clone(),
         org: Some(org),
         name: name.unwrap_or_else(|| format!("{org} for {id}")),
-        expires: None,
+        ..KeyGrant::default()
     };
     let (record, key) = mint(&SystemEntropy::new(), grant, SystemClock.now());
     let shown = describe(&record);
@@ -105,6 +105,9 @@ pub async fn rotate(config: &Path, id: &str, overlap_days: u32, as_json: bool) -
         org: old.org,
         name: old.name.clone(),
         expires: None,
+        scopes: old.scopes.clone(),
+        networks: old.networks.clone(),
+        allowance: old.allowance,
     };
     let (new, key) = mint(&SystemEntropy::new(), grant, now);
     let ends = now.plus_days(overlap_days);

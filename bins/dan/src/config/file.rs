@@ -94,7 +94,7 @@ pub fn check(config: &Config) -> Result<(), String> {
         ));
     }
     for network in &config.server.behind_proxy {
-        if dan_http::Network::parse(network).is_none() {
+        if dan_core::network::Network::parse(network).is_none() {
             return Err(format!(
                 "server.behind_proxy: `{network}` is no network such as 10.0.0.0/8"
             ));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dan_auth::{ApiKey, KeyGrant, mint, throttle};
 use dan_core::accreditation::{Accreditation, AccreditationId};
-use dan_core::caller::Proof;
+use dan_core::caller::{KeyProof, Proof};
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
     AccreditationFilter, ApiKeyRecord, AuthError, Authenticator as _, Batch, Clock,
@@ -51,6 +51,7 @@ impl Door {
             org: OrgNumber::parse("991825827"),
             name: "test".to_owned(),
             expires: life_ms.map(|ms| START.plus_ms(ms)),
+            ..KeyGrant::default()
         };
         let (record, key) = mint(entropy, grant, self.clock.now());
         let batch = Batch(vec![Write::PutApiKey(Box::new(record))]);
@@ -75,11 +76,12 @@ fn guessed(key: &Secret) -> String {
 async fn a_key_in_force_proves_its_context_and_organisation() {
     let door = Door::new();
     let key = door.issue(&CountingEntropy::default(), None).await;
-    let Ok(Some(Proof::Key {
+    let Ok(Some(Proof::Key(KeyProof {
         id,
         context_id,
         org,
-    })) = door.knock(key.expose()).await
+        ..
+    }))) = door.knock(key.expose()).await
     else {
         panic!("refused");
     };

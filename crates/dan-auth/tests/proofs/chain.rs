@@ -7,7 +7,8 @@ use dan_core::caller::{Caller, Proof};
 use dan_core::flow::prove;
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AuthError, Authenticator, Batch, CallContext, Clock, Credentials, PortFuture, Store as _, Write,
+    AuthError, Authenticator, Batch, CallContext, ClientCertificate, Clock, Credentials,
+    PortFuture, Store as _, Write,
 };
 use dan_core::secret::Secret;
 use dan_core::testkit::fakes::{CountingEntropy, FakeStore, START, StillClock, call_context};
@@ -29,7 +30,7 @@ impl House {
             context_id: "ebevis-product".to_owned(),
             org: None,
             name: "test".to_owned(),
-            expires: None,
+            ..KeyGrant::default()
         };
         let (record, key) = mint(&CountingEntropy::default(), grant, START);
         let batch = Batch(vec![Write::PutApiKey(Box::new(record))]);
@@ -118,7 +119,10 @@ impl Authenticator for Certificates {
 async fn further_authenticators_are_asked_too() {
     let house = House::new().await;
     let mut presented = credentials(Some(house.key.expose()), Some(&house.token()));
-    presented.certificate = Some(vec![1]);
+    presented.certificate = Some(Arc::new(ClientCertificate {
+        leaf: vec![1],
+        intermediates: Vec::new(),
+    }));
     let mut all = house.all;
     all.push(Arc::new(Certificates));
     let proofs = prove(&all, &presented, &call_context()).await.unwrap();

@@ -4,7 +4,7 @@ use aws_lc_rs::hmac;
 use aws_lc_rs::signature::RSA_PKCS1_SHA512;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dan_core::caller::Proof;
+use dan_core::caller::{Proof, TokenProof};
 use serde_json::{Value, json};
 
 use super::issuer::{CONSUMER, FakeIssuer, Key, Node, b64, claims, now_s, rsa_der, signed};
@@ -69,7 +69,7 @@ async fn good_tokens_pass_and_name_their_consumer() {
         es_token(r#","typ":"application/at+JWT""#),
         with_claim("exp", json!(1_767_225_660.25)),
     ] {
-        let Ok(Some(Proof::Token { org, scopes, .. })) = node.ask(&token).await else {
+        let Ok(Some(Proof::Token(TokenProof { org, scopes, .. }))) = node.ask(&token).await else {
             panic!("{token}");
         };
         assert_eq!(org.as_str(), CONSUMER);

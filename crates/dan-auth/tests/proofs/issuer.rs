@@ -282,7 +282,7 @@ impl Node {
     }
 
     pub(crate) async fn takes(&self, token: &str) -> bool {
-        matches!(self.ask(token).await, Ok(Some(Proof::Token { .. })))
+        matches!(self.ask(token).await, Ok(Some(Proof::Token(_))))
     }
 
     pub(crate) async fn rejects(&self, token: &str) -> bool {

@@ -10,7 +10,8 @@ use crate::ports::{AuthError, Authenticator, CallContext, Credentials};
 ///
 /// # Errors
 /// 1023 when something is missing, 1024 when something is not valid, 1019 when proofs differ or may
-/// not come in, 1029 after too many wrong keys, 1013 when an issuer or the store is out of reach.
+/// not come in, 1000 for a certificate that is
+/// not valid, 1029 after too many wrong keys, 1013 when an issuer or the store is out of reach.
 pub async fn authenticate(
     chain: &[Arc<dyn Authenticator>],
     presented: &Credentials,
@@ -45,6 +46,9 @@ impl From<AuthError> for Fault {
     fn from(error: AuthError) -> Self {
         match error {
             AuthError::Rejected(reason) => Self::new(Code::InvalidAccessToken).because(reason),
+            AuthError::BadCertificate(reason) => {
+                Self::new(Code::InvalidCertificate).because(reason)
+            }
             AuthError::Forbidden(reason) => Self::with(Code::AuthorizationFailed, reason),
             AuthError::Throttled { retry_after_s } => Self::with(
                 Code::QuotaExceeded,
@@ -75,6 +79,7 @@ mod tests {
                 429,
                 Some(7),
             ),
+            (AuthError::BadCertificate(why.clone()), 1000, 401, None),
             (AuthError::Undecided(why), 1013, 503, None),
         ] {
             let fault = Fault::from(error);

@@ -14,10 +14,20 @@ pub struct Credentials {
     pub api_key: Option<Secret>,
     /// The bearer token, without its scheme; `Arc`, since a source may be asked with it.
     pub bearer: Option<Arc<Secret>>,
-    /// DER of the client certificate that the TLS layer verified.
-    pub certificate: Option<Vec<u8>>,
+    /// The client certificate. The TLS layer, ours or that of a trusted proxy, has seen that the peer holds its key;
+    /// whether anybody should believe it has not been looked at.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// The client's address, for limits; behind a trusted proxy the forwarded one.
     pub address: IpAddr,
+}
+
+/// A certificate and what the peer sent with it, in DER.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientCertificate {
+    /// The peer's own.
+    pub leaf: Vec<u8>,
+    /// What may lie between it and a root, in the peer's order.
+    pub intermediates: Vec<Vec<u8>>,
 }
 
 /// Finds one kind of proof.
@@ -38,6 +48,8 @@ pub trait Authenticator: Send + Sync {
 pub enum AuthError {
     /// Not valid: 401 with 1024. Holds the reason for the log, never the credential.
     Rejected(String),
+    /// No valid enterprise certificate: 401 with 1000. Holds the reason for the log.
+    BadCertificate(String),
     /// Valid, but not allowed in: 403 with 1019, and why.
     Forbidden(String),
     /// Too many wrong tries from one address: 429 with 1029.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-pub use auth::{AuthError, Authenticator, Credentials};
+pub use auth::{AuthError, Authenticator, ClientCertificate, Credentials};
 pub use clock::{Clock, Entropy};
 pub use consents::{ConsentError, ConsentState, Consents};
 pub use facts::{Fact, FactError, FactQuery, FactTable, Facts, Unit};

@@ -3,6 +3,8 @@
 use super::PortFuture;
 use crate::accreditation::{Accreditation, AccreditationId};
 use crate::audit::AuditRecord;
+use crate::caller::Allowance;
+use crate::network::Network;
 use crate::party::OrgNumber;
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, UsageRow};
@@ -73,6 +75,12 @@ pub struct ApiKeyRecord {
     pub created: Timestamp,
     /// Not valid from this moment on; `None` while in force.
     pub expires: Option<Timestamp>,
+    /// What a holder who comes with a certificate may do.
+    pub scopes: Vec<String>,
+    /// Where it may be used from; empty means anywhere.
+    pub networks: Vec<Network>,
+    /// How much its holder may ask.
+    pub allowance: Allowance,
 }
 
 /// A row of the audit trail with its place in the chain.

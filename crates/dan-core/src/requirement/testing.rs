@@ -11,7 +11,7 @@ use super::{
     ReferenceKind, ReferenceRule, Relation, Requirement, Role, Rule, ScopeRule, Undecided,
 };
 use crate::accreditation::Accreditation;
-use crate::caller::{Caller, Proof};
+use crate::caller::{Caller, KeyProof, Proof, TokenProof};
 use crate::catalog::{Catalog, Supply};
 use crate::context::ServiceContext;
 use crate::dataset::Dataset;
@@ -307,16 +307,18 @@ fn catalog(rules: Vec<Rule>, source: Arc<FakeSource>) -> Catalog {
 }
 
 fn caller(context: &str, scopes: &[&str]) -> Caller {
-    let key = Proof::Key {
-        id: "key".to_owned(),
-        context_id: format!("{context}-product"),
-        org: None,
-    };
-    let token = Proof::Token {
-        org: builders::org(AGENCY),
+    let key = Proof::Key(KeyProof::new(
+        "key".to_owned(),
+        format!("{context}-product"),
+        None,
+    ));
+    let token = Proof::Token(TokenProof {
         supplier: Some(builders::org(OTHER_AGENCY)),
-        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-        token: Arc::new(Secret::new("token".to_owned())),
-    };
+        ..TokenProof::new(
+            builders::org(AGENCY),
+            scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            Arc::new(Secret::new("token".to_owned())),
+        )
+    });
     Caller::join(vec![key, token]).unwrap()
 }

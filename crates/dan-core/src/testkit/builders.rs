@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::caller::{Caller, Proof};
+use crate::caller::{Caller, KeyProof, Proof, TokenProof};
 use crate::catalog::{Catalog, Supply};
 use crate::context::ServiceContext;
 use crate::dataset::{Dataset, ValueSpec, ValueType};
@@ -129,17 +129,16 @@ pub fn catalog(
 #[expect(clippy::panic, reason = "a test gave proofs that do not fit")]
 pub fn caller(owner: &str, scopes: &[&str]) -> Caller {
     let proofs = vec![
-        Proof::Key {
-            id: "key".to_owned(),
-            context_id: "test-product".to_owned(),
-            org: None,
-        },
-        Proof::Token {
-            org: org(owner),
-            supplier: None,
-            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-            token: Arc::new(Secret::new("token".to_owned())),
-        },
+        Proof::Key(KeyProof::new(
+            "key".to_owned(),
+            "test-product".to_owned(),
+            None,
+        )),
+        Proof::Token(TokenProof::new(
+            org(owner),
+            scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            Arc::new(Secret::new("token".to_owned())),
+        )),
     ];
     match Caller::join(proofs) {
         Ok(caller) => caller,

@@ -1,5 +1,7 @@
 //! The stored shape of an API key.
 
+use dan_core::caller::Allowance;
+use dan_core::network::Network;
 use dan_core::ports::{ApiKeyRecord, StoreError};
 use dan_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,14 @@ struct Record {
     created: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    scopes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    networks: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    per_second: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    per_day: Option<u32>,
 }
 
 /// The stored text of a key.
@@ -38,6 +48,10 @@ pub(crate) fn encode_api_key(key: &ApiKeyRecord) -> Result<String, StoreError> {
         name: key.name.clone(),
         created: key.created,
         expires: key.expires,
+        scopes: key.scopes.clone(),
+        networks: key.networks.iter().map(ToString::to_string).collect(),
+        per_second: key.allowance.per_second,
+        per_day: key.allowance.per_day,
     })
 }
 
@@ -63,6 +77,17 @@ pub(crate) fn decode_api_key(id: &str, text: &str) -> Result<ApiKeyRecord, Store
         name: record.name,
         created: record.created,
         expires: record.expires,
+        scopes: record.scopes,
+        // A binding that cannot be read must not become no binding.
+        networks: record
+            .networks
+            .iter()
+            .map(|text| Network::parse(text).ok_or_else(|| corrupt(KIND, id, "not a network")))
+            .collect::<Result<_, _>>()?,
+        allowance: Allowance {
+            per_second: record.per_second,
+            per_day: record.per_day,
+        },
     })
 }
 
@@ -81,6 +106,7 @@ mod tests {
             text.replace("key-1", "key-2"),
             text.replace("0101", "01"),
             text.replace("0192:", ""),
+            text.replace("/24", "/99"),
             text.replace("\"v\":1", "\"v\":9"),
         ] {
             let read = decode_api_key("key-1", &changed);

@@ -33,7 +33,9 @@ use tokio::task::JoinSet;
 
 use crate::accreditation::{Accreditation, AccreditationId, GrantedDataset, SkippedDataset};
 use crate::audit::{Action, AuditRecord, Phase};
+use crate::caller::Allowance;
 use crate::inquiry::{LegalBasis, LegalBasisKind, Parameter};
+use crate::network::Network;
 use crate::party::{OrgNumber, Party};
 use crate::ports::{
     AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, Place, Store, StoreError, Stored,
@@ -203,6 +205,12 @@ pub fn key(seed: u8) -> ApiKeyRecord {
         name: format!("Etat nr. {seed}"),
         created: at(i64::from(seed)),
         expires: None,
+        scopes: vec!["dan:suite".to_owned()],
+        networks: Network::parse("192.0.2.0/24").into_iter().collect(),
+        allowance: Allowance {
+            per_second: Some(u32::from(seed).max(1)),
+            per_day: None,
+        },
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::chance::Chance;
-use dan_core::caller::{Caller, Proof};
+use dan_core::caller::{Caller, KeyProof, Proof, TokenProof};
 use dan_core::catalog::{Catalog, Supply};
 use dan_core::context::ServiceContext;
 use dan_core::dataset::{Alias, Dataset};
@@ -312,17 +312,16 @@ impl Question {
     }
 
     pub(super) fn caller(&self) -> Caller {
-        let key = Proof::Key {
-            id: "key".to_owned(),
-            context_id: format!("c{}-product", self.context),
-            org: None,
-        };
-        let token = Proof::Token {
-            org: builders::org(self.owner),
-            supplier: None,
-            scopes: texts(&self.scopes),
-            token: Arc::new(Secret::new("token".to_owned())),
-        };
+        let key = Proof::Key(KeyProof::new(
+            "key".to_owned(),
+            format!("c{}-product", self.context),
+            None,
+        ));
+        let token = Proof::Token(TokenProof::new(
+            builders::org(self.owner),
+            texts(&self.scopes),
+            Arc::new(Secret::new("token".to_owned())),
+        ));
         Caller::join(vec![key, token]).unwrap()
     }
 }

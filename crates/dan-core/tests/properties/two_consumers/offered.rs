@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dan_core::caller::{Caller, Proof};
+use dan_core::caller::{Caller, KeyProof, Proof, TokenProof};
 use dan_core::catalog::{Catalog, Supply};
 use dan_core::context::ServiceContext;
 use dan_core::dataset::{Alias, Dataset, ParameterSpec, ValueType};
@@ -92,17 +92,16 @@ impl Source for Parrot {
     }
 }
 pub(super) fn caller(owner: &str, context: &str) -> Caller {
-    let key = Proof::Key {
-        id: format!("key-{owner}"),
-        context_id: format!("{context}-product"),
-        org: None,
-    };
-    let token = Proof::Token {
-        org: builders::org(owner),
-        supplier: None,
-        scopes: vec!["dan:test".to_owned()],
-        token: Arc::new(Secret::new(canary_of(owner, context).to_owned())),
-    };
+    let key = Proof::Key(KeyProof::new(
+        format!("key-{owner}"),
+        format!("{context}-product"),
+        None,
+    ));
+    let token = Proof::Token(TokenProof::new(
+        builders::org(owner),
+        vec!["dan:test".to_owned()],
+        Arc::new(Secret::new(canary_of(owner, context).to_owned())),
+    ));
     Caller::join(vec![key, token]).unwrap()
 }
 
