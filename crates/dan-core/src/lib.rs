@@ -19,6 +19,7 @@ pub mod espd;
 pub mod evidence;
 pub mod flow;
 pub mod inquiry;
+pub mod limits;
 pub mod meter;
 pub mod network;
 pub mod party;

@@ -29,6 +29,8 @@ counters! {
     outcomes_lost "dan_outcomes_lost_total" "Harvests whose outcome could not be recorded";
     requests "dan_http_requests_total" "HTTP requests answered";
     requests_refused "dan_http_refused_total" "HTTP requests refused before a handler saw them";
+    callers_refused "dan_callers_refused_total" "HTTP requests whose caller did not prove who it is, or may not come in";
+    callers_throttled "dan_callers_throttled_total" "HTTP requests over a limit of their caller";
     faults_internal "dan_http_internal_errors_total" "HTTP requests answered with 5xx of our own";
 }
 

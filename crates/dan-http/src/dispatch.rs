@@ -7,6 +7,7 @@ use bytes::Bytes;
 use dan_core::caller::Caller;
 use dan_core::error::{Code, Fault};
 use dan_core::flow::authenticate;
+use dan_core::limits::Standing;
 use dan_core::ports::{CallContext, Credentials};
 use dan_core::secret::Secret;
 use http::header::AUTHORIZATION;
@@ -21,6 +22,7 @@ use crate::limits::{
 };
 use crate::listen::{Inbound, PeerInfo};
 use crate::query_string::QueryString;
+use crate::rate_limit;
 use crate::render::{self, Outbound};
 use crate::routes::{Access, Found, Route, find};
 use crate::visit::Visit;
@@ -38,21 +40,21 @@ impl Node {
             request_id: Arc::from(id.as_str()),
             deadline,
         };
-        let mut log = LogLine::default();
+        let mut notes = Notes::default();
         let mut response = match inbound {
             Inbound::Refused(refusal) => {
                 self.exchange.meter().requests_refused.count();
                 let fault = Fault::with(Code::InvalidAuthorizationRequest, refusal.reason)
                     .status(refusal.status);
-                log.fault(&fault);
+                notes.fault(&fault);
                 let mut response = render::fault(&fault, &id);
                 render::close(&mut response);
                 response
             }
-            Inbound::Request(request) => self.respond(request, peer, &ctx, &mut log).await,
+            Inbound::Request(request) => self.respond(request, peer, &ctx, &mut notes).await,
         };
         render::finish(&mut response, &id, &self.version);
-        log.write(&self, &ctx, &response, started);
+        notes.write(&self, &ctx, &response, started);
         response
     }
 
@@ -61,7 +63,7 @@ impl Node {
         request: Request<Incoming>,
         peer: PeerInfo,
         ctx: &CallContext,
-        log: &mut LogLine,
+        notes: &mut Notes,
     ) -> Outbound {
         let (parts, body) = request.into_parts();
         let found = find(&parts.method, parts.uri.path());
@@ -73,26 +75,29 @@ impl Node {
                     Code::InvalidAuthorizationRequest,
                     "there is no such address; see /v1/public/metadata/oas/json",
                 );
-                log.fault(&fault);
+                notes.fault(&fault);
                 return render::fault(&fault.status(404), &ctx.request_id);
             }
             Err(fault) => {
-                log.fault(&fault);
+                notes.fault(&fault);
                 return render::fault(&fault, &ctx.request_id);
             }
         };
-        log.route = Some(route.pattern);
+        notes.route = Some(route.pattern);
         let arrival = Arrival {
             path,
             parts,
             body,
             peer: peer.address.ip(),
         };
-        let work = self.serve(route, arrival, ctx, log);
+        let work = self.serve(route, arrival, ctx, notes);
         let mut response = match work.await {
             Ok(response) => response,
             Err(fault) => {
-                log.fault(&fault);
+                notes.fault(&fault);
+                if fault.code == Code::QuotaExceeded {
+                    self.pause.hold().await;
+                }
                 let mut response = if route.is_new_here() {
                     render::problem(&fault, &ctx.request_id)
                 } else {
@@ -104,6 +109,7 @@ impl Node {
                 response
             }
         };
+        rate_limit::tell(&mut response, &notes.standings);
         if route.cors {
             render::allow_any_origin(&mut response);
         }
@@ -115,7 +121,7 @@ impl Node {
         route: &'static Route,
         arrival: Arrival,
         ctx: &CallContext,
-        log: &mut LogLine,
+        notes: &mut Notes,
     ) -> Result<Outbound, Fault> {
         let Arrival {
             path,
@@ -125,15 +131,23 @@ impl Node {
         } = arrival;
         let query = QueryString::parse(parts.uri.query().unwrap_or_default())?;
         let late = |_elapsed| Fault::with(Code::ServiceNotAvailable, "no answer within 90 s");
-        let caller = match route.access {
-            Access::Anonymous => None,
+        let (caller, _admission) = match route.access {
+            Access::Anonymous => (None, None),
             Access::Consumer => {
                 let credentials = self.credentials(&parts.headers, &query, peer)?;
                 let proving = authenticate(&self.chain, &credentials, ctx);
-                Some(timeout_at(ctx.deadline, proving).await.map_err(late)??)
+                let caller = timeout_at(ctx.deadline, proving).await.map_err(late)?;
+                let caller =
+                    caller.inspect_err(|fault| self.note_stranger(fault, &credentials, ctx))?;
+                notes.caller = Some(caller.clone());
+                let admission = self.exchange.admit(&caller).await.map_err(|unadmitted| {
+                    notes.standings = unadmitted.standings;
+                    unadmitted.fault
+                })?;
+                notes.standings.clone_from(&admission.standings);
+                (Some(caller), Some(admission))
             }
         };
-        log.caller.clone_from(&caller);
         let body = body_for(&parts.method, body, ctx).await?;
         let visit = Visit {
             node: self,
@@ -147,6 +161,27 @@ impl Node {
         timeout_at(ctx.deadline, (route.handler)(&visit))
             .await
             .map_err(late)?
+    }
+
+    /// The one event about a request whose sender was not let in: what was wrong and from where, and nothing of what
+    /// was presented (`security.md` §3).
+    fn note_stranger(&self, fault: &Fault, presented: &Credentials, ctx: &CallContext) {
+        self.exchange.meter().callers_refused.count();
+        tracing::warn!(
+            event = "caller.refused",
+            request.id = tracing::field::display(&ctx.request_id),
+            client.address = tracing::field::display(presented.address),
+            presented.key = presented.api_key.is_some(),
+            presented.token = presented.bearer.is_some(),
+            presented.certificate = presented.certificate.is_some(),
+            fault.code = fault.code.number(),
+            reason = fault
+                .cause
+                .as_deref()
+                .or(fault.text.as_deref())
+                .unwrap_or_default(),
+            "a caller was not let in"
+        );
     }
 
     /// What the request presents. `X-NADOBE-*` counts from trusted proxies only (`contracts.md` §5).
@@ -227,16 +262,17 @@ async fn body_for(method: &Method, body: Incoming, ctx: &CallContext) -> Result<
     })
 }
 
-/// One line a request: no query string, no header, no body, nothing of a person.
+/// What is learnt of a request on its way. Makes one log line: no query string, no header, no body, nothing of a person.
 #[derive(Default)]
-struct LogLine {
+struct Notes {
     route: Option<&'static str>,
     caller: Option<Caller>,
+    standings: Vec<Standing>,
     code: Option<u16>,
     cause: Option<String>,
 }
 
-impl LogLine {
+impl Notes {
     fn fault(&mut self, fault: &Fault) {
         self.code = Some(fault.code.number());
         self.cause.clone_from(&fault.cause);

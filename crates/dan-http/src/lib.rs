@@ -14,6 +14,7 @@ mod limits;
 pub mod listen;
 pub mod management;
 mod query_string;
+pub mod rate_limit;
 mod render;
 mod routes;
 pub mod tls;
@@ -49,6 +50,7 @@ pub struct Node {
     proxies: Vec<Network>,
     build: BuildInfo,
     version: HeaderValue,
+    pause: rate_limit::Pause,
 }
 
 impl Node {
@@ -69,6 +71,7 @@ impl Node {
             proxies,
             build,
             version,
+            pause: rate_limit::Pause::default(),
         }
     }
 }

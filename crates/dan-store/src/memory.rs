@@ -7,8 +7,8 @@ use dan_core::accreditation::{Accreditation, AccreditationId};
 use dan_core::audit::link;
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, PortFuture, Store, StoreError,
-    Stored, StoredAudit, Write,
+    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, PortFuture, Store,
+    StoreError, Stored, StoredAudit, Write,
 };
 use dan_core::time::Timestamp;
 use dan_core::usage::{UsageKey, UsageRow};
@@ -33,6 +33,7 @@ pub(crate) struct MemoryStore {
 struct State {
     grants: BTreeMap<AccreditationId, Stored<Accreditation>>,
     keys: BTreeMap<String, ApiKeyRecord>,
+    key_uses: BTreeMap<String, KeyUse>,
     usage: BTreeMap<UsageKey, u64>,
     applications: BTreeMap<ApplicationKey, IdempotencyRecord>,
     /// Text and link of each row; the first has sequence 1.
@@ -44,6 +45,7 @@ struct State {
 struct Changes {
     grants: BTreeMap<AccreditationId, Option<Stored<Accreditation>>>,
     keys: BTreeMap<String, ApiKeyRecord>,
+    key_uses: Vec<KeyUse>,
     uses: BTreeMap<UsageKey, u64>,
     applications: BTreeMap<ApplicationKey, Option<IdempotencyRecord>>,
     audit: Vec<String>,
@@ -171,6 +173,7 @@ impl Changes {
             Write::PutApiKey(key) => {
                 self.keys.insert(key.id.clone(), (**key).clone());
             }
+            Write::CountKeyUse(used) => self.key_uses.push(used.clone()),
             Write::PutIdempotency { value, now } => self.remember(state, value, *now)?,
             Write::ForgetIdempotency(before) => self.forget(state, *before),
         }
@@ -226,6 +229,10 @@ impl Changes {
             .iter()
             .filter(|(id, changed)| changed.is_some() && !state.grants.contains_key(id));
         let new_keys = self.keys.keys().filter(|id| !state.keys.contains_key(*id));
+        let new_uses = self
+            .key_uses
+            .iter()
+            .filter(|used| !state.key_uses.contains_key(&used.key_id));
         let new_counts = self
             .uses
             .keys()
@@ -237,6 +244,7 @@ impl Changes {
         let full = [
             (state.grants.len(), new_grants.count()),
             (state.keys.len(), new_keys.count()),
+            (state.key_uses.len(), new_uses.count()),
             (state.usage.len(), new_counts.count()),
             (state.applications.len(), new_applications.count()),
             (state.audit.len(), self.audit.len()),
@@ -261,6 +269,14 @@ impl State {
             };
         }
         self.keys.extend(changes.keys);
+        for used in changes.key_uses {
+            match self.key_uses.get_mut(&used.key_id) {
+                Some(known) => known.add(&used),
+                None => {
+                    self.key_uses.insert(used.key_id.clone(), used);
+                }
+            }
+        }
         for (key, uses) in changes.uses {
             let count = self.usage.entry(key).or_default();
             *count = count.saturating_add(uses);
@@ -322,6 +338,17 @@ impl Store for MemoryStore {
             let mut keys: Vec<_> = self.lock().keys.values().cloned().collect();
             keys.sort_by_key(|key| key.created);
             Ok(keys)
+        })
+    }
+
+    fn key_uses<'a>(
+        &'a self,
+        id: Option<&'a str>,
+    ) -> PortFuture<'a, Result<Vec<KeyUse>, StoreError>> {
+        Box::pin(async move {
+            let state = self.lock();
+            let wanted = |used: &&KeyUse| id.is_none_or(|id| id == used.key_id);
+            Ok(state.key_uses.values().filter(wanted).cloned().collect())
         })
     }
 

@@ -1,5 +1,6 @@
 //! [`Exchange`]: the use cases. A handler cannot reach round one to a port.
 
+mod admit;
 mod authenticate;
 mod decide;
 mod direct;
@@ -22,6 +23,7 @@ mod withdraw;
 
 use std::sync::Arc;
 
+pub use admit::Unadmitted;
 pub use authenticate::{authenticate, prove};
 pub use decide::{check_before_rules, questions};
 pub use explain::{Explained, Explanation, explain};
@@ -39,6 +41,7 @@ use crate::caller::Caller;
 use crate::catalog::{Catalog, CatalogHandle};
 use crate::error::{Code, Fault};
 use crate::inquiry::ValidityDays;
+use crate::limits::{LimitSettings, Limiter};
 use crate::meter::Meter;
 use crate::party::Realm;
 use crate::ports::{CallContext, Clock, Consents, Entropy, Facts, Signer, Store, StoreError};
@@ -91,6 +94,7 @@ pub struct Exchange {
     ports: Ports,
     settings: Settings,
     recorder: Recorder,
+    limiter: Limiter,
     meter: Arc<Meter>,
 }
 
@@ -103,7 +107,17 @@ impl Exchange {
             ports,
             settings,
             recorder,
+            limiter: Limiter::new(LimitSettings::NONE),
             meter,
+        }
+    }
+
+    /// The same with limits on what one caller may ask; without this there are none.
+    #[must_use]
+    pub fn limited(self, settings: LimitSettings) -> Self {
+        Self {
+            limiter: Limiter::new(settings),
+            ..self
         }
     }
 

@@ -23,8 +23,8 @@ pub use fetch::{Fetch, FetchError, FetchReply, FetchRequest, Method};
 pub use sign::{EnvelopeFormat, SignError, Signer};
 pub use source::{HarvestOrder, Source, SourceError, SourceFailure};
 pub use store::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, Place, Store, StoreError, Stored,
-    StoredAudit, Write,
+    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, Store, StoreError,
+    Stored, StoredAudit, Write,
 };
 
 /// What every port method returns: a boxed future, so that ports are plain `Arc<dyn …>`.

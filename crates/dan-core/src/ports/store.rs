@@ -81,6 +81,33 @@ pub struct ApiKeyRecord {
     pub networks: Vec<Network>,
     /// How much its holder may ask.
     pub allowance: Allowance,
+    /// The key that this one replaces.
+    pub replaces: Option<String>,
+}
+
+/// When and how often an API key was used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUse {
+    /// Public identifier of the key.
+    pub key_id: String,
+    /// When it was last used.
+    pub last_used: Timestamp,
+    /// The day that `count` is of: days since 1970-01-01, UTC.
+    pub day: i64,
+    /// Requests of that day.
+    pub count: u64,
+}
+
+impl KeyUse {
+    /// Adds as [`Write::CountKeyUse`] says.
+    pub fn add(&mut self, used: &Self) {
+        self.last_used = self.last_used.max(used.last_used);
+        if used.day > self.day {
+            (self.day, self.count) = (used.day, used.count);
+        } else if used.day == self.day {
+            self.count = self.count.saturating_add(used.count);
+        }
+    }
 }
 
 /// A row of the audit trail with its place in the chain.
@@ -117,6 +144,9 @@ pub enum Write {
     CountUse(UsageKey),
     /// Writes an API key, new or changed.
     PutApiKey(Box<ApiKeyRecord>),
+    /// Adds to what is known of a key's use: the later `last_used` stays; `count` is added when the day is the one
+    /// that is kept, replaces it when the day is later, and is dropped when it is earlier.
+    CountKeyUse(KeyUse),
     /// Remembers an answered application. [`StoreError::Conflict`] when the owner's key is
     /// remembered already and has not expired at `now`.
     PutIdempotency {
@@ -199,6 +229,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     fn api_keys(&self) -> PortFuture<'_, Result<Vec<ApiKeyRecord>, StoreError>>;
+
+    /// What is known of the use of this key, or of every key, ordered by identifier.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a key never used is not in the list.
+    fn key_uses<'a>(
+        &'a self,
+        id: Option<&'a str>,
+    ) -> PortFuture<'a, Result<Vec<KeyUse>, StoreError>>;
 
     /// Counts of the months from `first` to `last`, both included.
     ///

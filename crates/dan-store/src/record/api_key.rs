@@ -32,6 +32,8 @@ struct Record {
     per_second: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     per_day: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaces: Option<String>,
 }
 
 /// The stored text of a key.
@@ -52,6 +54,7 @@ pub(crate) fn encode_api_key(key: &ApiKeyRecord) -> Result<String, StoreError> {
         networks: key.networks.iter().map(ToString::to_string).collect(),
         per_second: key.allowance.per_second,
         per_day: key.allowance.per_day,
+        replaces: key.replaces.clone(),
     })
 }
 
@@ -88,6 +91,7 @@ pub(crate) fn decode_api_key(id: &str, text: &str) -> Result<ApiKeyRecord, Store
             per_second: record.per_second,
             per_day: record.per_day,
         },
+        replaces: record.replaces,
     })
 }
 

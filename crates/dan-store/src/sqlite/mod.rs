@@ -23,8 +23,8 @@ use std::time::Duration;
 use dan_core::accreditation::{Accreditation, AccreditationId};
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, PortFuture, Store, StoreError,
-    Stored, StoredAudit,
+    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, PortFuture, Store,
+    StoreError, Stored, StoredAudit,
 };
 use dan_core::time::Timestamp;
 use dan_core::usage::UsageRow;
@@ -180,6 +180,15 @@ impl Store for SqliteStore {
 
     fn api_keys(&self) -> PortFuture<'_, Result<Vec<ApiKeyRecord>, StoreError>> {
         Box::pin(self.readers.run(read::api_keys))
+    }
+
+    fn key_uses<'a>(
+        &'a self,
+        id: Option<&'a str>,
+    ) -> PortFuture<'a, Result<Vec<KeyUse>, StoreError>> {
+        let id = id.map(str::to_owned);
+        let query = move |connection: &Connection| read::key_uses(connection, id.as_deref());
+        Box::pin(self.readers.run(query))
     }
 
     fn usage(&self, first: i32, last: i32) -> PortFuture<'_, Result<Vec<UsageRow>, StoreError>> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dan_core::accreditation::{Accreditation, AccreditationId};
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AccreditationFilter, ApiKeyRecord, IdempotencyRecord, StoreError, Stored, StoredAudit,
+    AccreditationFilter, ApiKeyRecord, IdempotencyRecord, KeyUse, StoreError, Stored, StoredAudit,
 };
 use dan_core::time::Timestamp;
 use dan_core::usage::{UsageKey, UsageRow};
@@ -184,6 +184,22 @@ pub(super) fn api_keys(connection: &Connection) -> Result<Vec<ApiKeyRecord>, Sto
     rows.into_iter()
         .map(|(id, body)| decode_api_key(&id, &body))
         .collect()
+}
+
+pub(super) fn key_uses(
+    connection: &Connection,
+    id: Option<&str>,
+) -> Result<Vec<KeyUse>, StoreError> {
+    let sql = "SELECT key_id, last_used, day, count FROM key_use \
+               WHERE ?1 IS NULL OR key_id = ?1 ORDER BY key_id";
+    many(connection, sql, [id], |row| {
+        Ok(KeyUse {
+            key_id: row.get(0)?,
+            last_used: Timestamp::from_ms(row.get(1)?),
+            day: row.get(2)?,
+            count: unsigned(row, 3)?,
+        })
+    })
 }
 
 pub(super) fn usage(

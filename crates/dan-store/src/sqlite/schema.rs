@@ -28,6 +28,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         version: 2,
         sql: include_str!("migrations/0002_ended_and_idempotency.sql"),
     },
+    Migration {
+        version: 3,
+        sql: include_str!("migrations/0003_key_use.sql"),
+    },
 ];
 
 impl Migration {

@@ -8,7 +8,7 @@ use std::io;
 use std::thread::{self, JoinHandle};
 
 use dan_core::audit::link;
-use dan_core::ports::{Batch, IdempotencyRecord, StoreError, Write};
+use dan_core::ports::{Batch, IdempotencyRecord, KeyUse, StoreError, Write};
 use dan_core::time::Timestamp;
 use dan_core::usage::UsageKey;
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
@@ -48,6 +48,7 @@ enum Step {
         created: i64,
         body: String,
     },
+    Use(KeyUse),
     Remember {
         id: String,
         now: i64,
@@ -122,6 +123,7 @@ impl Step {
                 created: key.created.as_ms(),
                 body: encode_api_key(key)?,
             },
+            Write::CountKeyUse(used) => Self::Use(used.clone()),
             Write::PutIdempotency { value, now } => Self::remember(value, *now, sealer)?,
             Write::ForgetIdempotency(before) => Self::Forget {
                 before: before.as_ms(),
@@ -153,6 +155,10 @@ struct Head {
 
 const PUT_KEY: &str = "INSERT INTO api_key (id, created, body) VALUES (?1, ?2, ?3) \
      ON CONFLICT DO UPDATE SET created = excluded.created, body = excluded.body";
+const USE: &str = "INSERT INTO key_use (key_id, last_used, day, count) VALUES (?1, ?2, ?3, ?4) \
+     ON CONFLICT DO UPDATE SET last_used = max(last_used, excluded.last_used), \
+     count = CASE WHEN day = excluded.day THEN count + excluded.count \
+     WHEN day < excluded.day THEN excluded.count ELSE count END, day = max(day, excluded.day)";
 const REMEMBER: &str = "INSERT INTO idempotency (id, expires, body) VALUES (?1, ?2, ?3) \
      ON CONFLICT DO UPDATE SET expires = excluded.expires, body = excluded.body \
      WHERE idempotency.expires <= ?4";
@@ -326,6 +332,14 @@ impl Writer {
             ),
             Step::PutKey { id, created, body } => {
                 execute(connection, PUT_KEY, params![id, created, body])
+            }
+            Step::Use(used) => {
+                let (last_used, day) = (used.last_used.as_ms(), used.day);
+                execute(
+                    connection,
+                    USE,
+                    params![used.key_id, last_used, day, used.count],
+                )
             }
             Step::Remember {
                 id,

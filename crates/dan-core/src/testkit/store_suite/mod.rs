@@ -38,8 +38,8 @@ use crate::inquiry::{LegalBasis, LegalBasisKind, Parameter};
 use crate::network::Network;
 use crate::party::{OrgNumber, Party};
 use crate::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, Place, Store, StoreError, Stored,
-    StoredAudit, Write,
+    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, Store, StoreError,
+    Stored, StoredAudit, Write,
 };
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, UsageRow};
@@ -95,6 +95,7 @@ macro_rules! store_conformance {
             many_appends_at_once_leave_no_gap,
             uses_are_counted_by_key_and_month,
             api_keys_are_kept_and_changed,
+            uses_of_keys_add_up_by_day,
             a_dropped_commit_is_whole_or_nothing,
             a_store_that_works_is_ready,
         );
@@ -211,6 +212,7 @@ pub fn key(seed: u8) -> ApiKeyRecord {
             per_second: Some(u32::from(seed).max(1)),
             per_day: None,
         },
+        replaces: (seed > 1).then(|| "key-1".to_owned()),
     }
 }
 

@@ -193,3 +193,33 @@ pub async fn a_store_that_works_is_ready(store: Arc<dyn Store>) {
     assert_eq!(store.ready().await, Ok(()));
     assert!(audit(&store, 1, 10).await.is_empty());
 }
+
+/// # Panics
+/// When the store is wrong.
+pub async fn uses_of_keys_add_up_by_day(store: Arc<dyn Store>) {
+    let used = |key_id: &str, day: i64, ms: i64, count: u64| KeyUse {
+        key_id: key_id.to_owned(),
+        last_used: at(ms),
+        day,
+        count,
+    };
+    assert_eq!(store.key_uses(None).await, Ok(Vec::new()));
+    for (wrote, expected) in [
+        (used("b", 7, 500, 3), used("b", 7, 500, 3)),
+        (used("b", 7, 400, 2), used("b", 7, 500, 5)),
+        (used("b", 8, 900, 1), used("b", 8, 900, 1)),
+        (used("b", 7, 600, 9), used("b", 8, 900, 1)),
+        (used("b", 8, 901, 0), used("b", 8, 901, 1)),
+    ] {
+        commit(&store, vec![Write::CountKeyUse(wrote)]).await;
+        assert_eq!(store.key_uses(Some("b")).await, Ok(vec![expected]));
+    }
+    let both = vec![
+        Write::CountKeyUse(used("a", 1, 1, 1)),
+        Write::CountKeyUse(used("a", 1, 2, 1)),
+    ];
+    commit(&store, both).await;
+    let expected = vec![used("a", 1, 2, 2), used("b", 8, 901, 1)];
+    assert_eq!(store.key_uses(None).await, Ok(expected));
+    assert_eq!(store.key_uses(Some("c")).await, Ok(Vec::new()));
+}
