@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dan_auth::api_key::{KeyGrant, mint};
+use dan_auth::api_key::mint;
 use dan_core::ports::{Batch, Clock as _, Entropy as _, Write};
 use dan_core::secret::Secret;
 use dan_sandbox::{PLUGIN_KEY, Parties, Sandbox, SandboxConfig, parties};

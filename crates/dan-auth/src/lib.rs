@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use dan_core::ports::{Authenticator, Clock, Fetch, Store};
 
-pub use api_key::{ApiKey, KeyGrant, mint};
+pub use api_key::{ApiKey, Desk, mint};
 pub use bearer::{Bearer, IssuerConfig};
 
 /// What the operator says about callers.

@@ -24,11 +24,17 @@ pub enum Action {
     OpenDatasetRetrieved,
     /// A harvest was refused before any source was asked.
     HarvestRefused,
+    /// An operator made an API key.
+    ApiKeyCreated,
+    /// An operator replaced an API key; it works for a while yet.
+    ApiKeyReplaced,
+    /// An operator ended an API key.
+    ApiKeyRevoked,
 }
 
 impl Action {
     /// Every action with the name it is stored under.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::AuthorizationGranted, "AuthorizationGranted"),
         (Self::AuthorizationRefused, "AuthorizationRefused"),
         (Self::AccreditationDeleted, "AccreditationDeleted"),
@@ -37,6 +43,9 @@ impl Action {
         (Self::DatasetRetrieved, "DatasetRetrieved"),
         (Self::OpenDatasetRetrieved, "OpenDatasetRetrieved"),
         (Self::HarvestRefused, "HarvestRefused"),
+        (Self::ApiKeyCreated, "ApiKeyCreated"),
+        (Self::ApiKeyReplaced, "ApiKeyReplaced"),
+        (Self::ApiKeyRevoked, "ApiKeyRevoked"),
     ];
 
     /// The stored name.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dan_auth::api_key::{KeyGrant, mint};
+use dan_auth::api_key::mint;
 use dan_core::party::OrgNumber;
 use dan_core::ports::{ApiKeyRecord, Batch, Clock as _, Write};
 use dan_core::time::Timestamp;

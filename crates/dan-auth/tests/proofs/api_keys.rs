@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use dan_auth::{ApiKey, KeyGrant, mint, throttle};
+use dan_auth::{ApiKey, mint, throttle};
 use dan_core::accreditation::{Accreditation, AccreditationId};
 use dan_core::caller::{KeyProof, Proof};
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
     AccreditationFilter, ApiKeyRecord, AuthError, Authenticator as _, Batch, Clock,
-    IdempotencyRecord, PortFuture, Store, StoreError, Stored, StoredAudit, Write,
+    IdempotencyRecord, KeyGrant, KeyUse, PortFuture, Store, StoreError, Stored, StoredAudit, Write,
 };
 use dan_core::secret::Secret;
 use dan_core::testkit::fakes::{CountingEntropy, FakeStore, START, StillClock, call_context};
@@ -241,6 +241,13 @@ impl Store for BrokenStore {
     }
 
     fn api_keys(&self) -> PortFuture<'_, Result<Vec<ApiKeyRecord>, StoreError>> {
+        broken()
+    }
+
+    fn key_uses<'a>(
+        &'a self,
+        _: Option<&'a str>,
+    ) -> PortFuture<'a, Result<Vec<KeyUse>, StoreError>> {
         broken()
     }
 

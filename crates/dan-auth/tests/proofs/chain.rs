@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use dan_auth::{AuthConfig, KeyGrant, chain, mint};
+use dan_auth::{AuthConfig, chain, mint};
 use dan_core::caller::{Caller, Proof};
 use dan_core::flow::prove;
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AuthError, Authenticator, Batch, CallContext, ClientCertificate, Clock, Credentials,
+    AuthError, Authenticator, Batch, CallContext, ClientCertificate, Clock, Credentials, KeyGrant,
     PortFuture, Store as _, Write,
 };
 use dan_core::secret::Secret;

@@ -10,3 +10,4 @@ mod hostile;
 mod issuer;
 #[cfg(test)]
 mod issuer_keys;
+mod key_desk;

@@ -44,7 +44,9 @@ use crate::inquiry::ValidityDays;
 use crate::limits::{LimitSettings, Limiter};
 use crate::meter::Meter;
 use crate::party::Realm;
-use crate::ports::{CallContext, Clock, Consents, Entropy, Facts, Signer, Store, StoreError};
+use crate::ports::{
+    CallContext, Clock, Consents, Entropy, Facts, Signer, Store, StoreError, random_id,
+};
 use crate::time::Timestamp;
 use record::Recorder;
 
@@ -171,12 +173,7 @@ impl Exchange {
     /// A new random identifier in UUID form, for requests.
     #[must_use]
     pub fn new_id(&self) -> String {
-        let mut bytes = [0; 16];
-        self.ports.entropy.fill(&mut bytes);
-        uuid::Builder::from_random_bytes(bytes)
-            .into_uuid()
-            .hyphenated()
-            .to_string()
+        random_id(self.ports.entropy.as_ref())
     }
 
     /// Whether the node can do its work.

@@ -5,6 +5,7 @@ mod clock;
 mod consents;
 mod facts;
 mod fetch;
+mod keys;
 mod sign;
 mod source;
 mod store;
@@ -16,10 +17,14 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 pub use auth::{AuthError, Authenticator, ClientCertificate, Credentials};
-pub use clock::{Clock, Entropy};
+pub use clock::{Clock, Entropy, random_id};
 pub use consents::{ConsentError, ConsentState, Consents};
 pub use facts::{Fact, FactError, FactQuery, FactTable, Facts, Unit};
 pub use fetch::{Fetch, FetchError, FetchReply, FetchRequest, Method};
+pub use keys::{
+    IssuedKey, KEY_LIST_MAX, KEY_NAME_CHARS_MAX, KeyDesk, KeyError, KeyGrant, ListedKey,
+    OVERLAP_DAYS_MAX,
+};
 pub use sign::{EnvelopeFormat, SignError, Signer};
 pub use source::{HarvestOrder, Source, SourceError, SourceFailure};
 pub use store::{

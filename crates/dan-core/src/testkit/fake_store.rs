@@ -29,12 +29,18 @@ struct State {
     key_uses: BTreeMap<String, KeyUse>,
     remembered: BTreeMap<(OrgNumber, [u8; 32]), IdempotencyRecord>,
     down: bool,
+    keys_unreadable: bool,
 }
 
 impl FakeStore {
     /// Makes every write and the reading of uses fail, or work again.
     pub fn set_down(&self, down: bool) {
         lock(&self.state).down = down;
+    }
+
+    /// Makes the reading of API keys fail, or work again.
+    pub fn set_keys_unreadable(&self, unreadable: bool) {
+        lock(&self.state).keys_unreadable = unreadable;
     }
 
     /// Every audit record so far.
@@ -190,7 +196,13 @@ impl Store for FakeStore {
         &'a self,
         id: &'a str,
     ) -> PortFuture<'a, Result<Option<ApiKeyRecord>, StoreError>> {
-        Box::pin(async move { Ok(lock(&self.state).keys.get(id).cloned()) })
+        Box::pin(async move {
+            let state = lock(&self.state);
+            if state.keys_unreadable {
+                return Err(StoreError::Unavailable("down".to_owned()));
+            }
+            Ok(state.keys.get(id).cloned())
+        })
     }
 
     fn api_keys(&self) -> PortFuture<'_, Result<Vec<ApiKeyRecord>, StoreError>> {

@@ -1,26 +1,21 @@
-//! [`ApiKey`]: the authenticator of API keys, and how keys are made.
+//! API keys: how they look and are made, who takes them ([`ApiKey`]) and who issues them ([`Desk`]).
 //!
 //! A key is `dan_<id>_<secret>`: 12 and 48 lower-case hex digits. The identifier is public and
 //! finds the record; the record has a SHA-256 digest of the whole key, which is enough because the
 //! secret is 192 random bits. The digest is compared in constant time, also when there is no
 //! record, so that time does not tell which identifiers exist.
 
-use std::sync::Arc;
+mod authenticator;
+mod desk;
 
-use dan_core::caller::{Allowance, KeyProof, Proof};
-use dan_core::network::Network;
-use dan_core::party::OrgNumber;
-use dan_core::ports::{
-    ApiKeyRecord, AuthError, Authenticator, CallContext, Clock, Credentials, Entropy, PortFuture,
-    Store, StoreError,
-};
+use dan_core::ports::{ApiKeyRecord, Entropy, KeyGrant};
 use dan_core::secret::Secret;
 use dan_core::time::Timestamp;
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::throttle::Throttle;
+pub use authenticator::{ApiKey, KEPT_MS};
+pub use desk::Desk;
 
 /// What every key begins with, so that scanners of leaked secrets can find it.
 pub const PREFIX: &str = "dan_";
@@ -28,25 +23,6 @@ pub const PREFIX: &str = "dan_";
 pub const ID_DIGITS: usize = 12;
 /// Hex digits of a key's secret.
 pub const SECRET_DIGITS: usize = 48;
-
-/// What a new key is for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeyGrant {
-    /// Identifier of the service context.
-    pub context_id: String,
-    /// The organisation the key is bound to.
-    pub org: Option<OrgNumber>,
-    /// A name for people.
-    pub name: String,
-    /// Not valid from this moment on.
-    pub expires: Option<Timestamp>,
-    /// Scopes of a holder who comes with a certificate.
-    pub scopes: Vec<String>,
-    /// Where it may be used from; empty means anywhere.
-    pub networks: Vec<Network>,
-    /// How much its holder may ask.
-    pub allowance: Allowance,
-}
 
 /// Makes a key: the record to keep, and the key itself, which is shown once and never kept.
 #[must_use]
@@ -69,6 +45,7 @@ pub fn mint(entropy: &dyn Entropy, grant: KeyGrant, now: Timestamp) -> (ApiKeyRe
         scopes: grant.scopes,
         networks: grant.networks,
         allowance: grant.allowance,
+        replaces: None,
     };
     (record, key)
 }
@@ -101,79 +78,6 @@ fn hex(bytes: &[u8]) -> String {
         }
     }
     text
-}
-
-/// Finds [`Proof::Key`] by asking the store.
-pub struct ApiKey {
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    throttle: Throttle,
-}
-
-impl ApiKey {
-    /// An authenticator that has seen no wrong key yet.
-    #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            store,
-            clock,
-            throttle: Throttle::default(),
-        }
-    }
-
-    /// The record of a key that is in force; otherwise the reason why not.
-    async fn find(
-        &self,
-        key: &Secret,
-        now: Timestamp,
-    ) -> Result<Result<ApiKeyRecord, &'static str>, AuthError> {
-        let Some(id) = id_of(key) else {
-            return Ok(Err("not the form of an API key"));
-        };
-        let record = self.store.api_key(id).await.map_err(undecided)?;
-        let kept = record.as_ref().map_or([0; 32], |record| record.digest);
-        let same = bool::from(digest_of(key).ct_eq(&kept));
-        Ok(match record {
-            None => Err("unknown API key"),
-            Some(_) if !same => Err("wrong secret of an API key"),
-            Some(record) if record.expires.is_some_and(|end| end <= now) => Err("expired API key"),
-            Some(record) => Ok(record),
-        })
-    }
-}
-
-fn undecided(error: StoreError) -> AuthError {
-    AuthError::Undecided(match error {
-        StoreError::Conflict => "API key not read: conflict".to_owned(),
-        StoreError::Unavailable(why) => format!("API key not read: {why}"),
-        StoreError::Corrupt(why) => format!("API key not read, corrupt: {why}"),
-    })
-}
-
-impl Authenticator for ApiKey {
-    fn authenticate<'a>(
-        &'a self,
-        presented: &'a Credentials,
-        _ctx: &'a CallContext,
-    ) -> PortFuture<'a, Result<Option<Proof>, AuthError>> {
-        Box::pin(async move {
-            let Some(key) = presented.api_key.as_ref().filter(|key| !key.is_empty()) else {
-                return Ok(None);
-            };
-            let now = self.clock.now();
-            match self.find(key, now).await? {
-                Ok(record) => Ok(Some(Proof::Key(KeyProof {
-                    scopes: record.scopes,
-                    allowance: record.allowance,
-                    ..KeyProof::new(record.id, record.context_id, record.org)
-                }))),
-                Err(why) => match self.throttle.count_wrong(presented.address, now) {
-                    Ok(()) => Err(AuthError::Rejected(why.to_owned())),
-                    Err(retry_after_s) => Err(AuthError::Throttled { retry_after_s }),
-                },
-            }
-        })
-    }
 }
 
 #[cfg(test)]
