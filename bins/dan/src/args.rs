@@ -124,12 +124,9 @@ pub enum KeysCommand {
         /// Identifier of the service context, for instance ebevis-product
         #[arg(long, value_name = "ID")]
         context: String,
-        /// Organisation number of the consumer
-        #[arg(long, value_name = "NR")]
-        org: String,
-        /// A name for people
-        #[arg(long, value_name = "TEXT")]
-        name: Option<String>,
+        /// What it is for and how far it reaches
+        #[command(flatten)]
+        wish: KeyWish,
         /// Machine-readable
         #[arg(long)]
         json: bool,
@@ -164,7 +161,36 @@ pub enum KeysCommand {
         /// Configuration file
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
     },
+}
+
+/// How far a new key reaches.
+#[derive(Debug, Args)]
+pub struct KeyWish {
+    /// Organisation number of the consumer; without it the key is bound to nobody
+    #[arg(long, value_name = "NR")]
+    pub org: Option<String>,
+    /// A name for people
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// Scope of a holder who comes with an enterprise certificate and no token; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE", requires = "org")]
+    pub scopes: Vec<String>,
+    /// Network it may be used from, for instance 198.51.100.0/24; may be repeated
+    #[arg(long = "network", value_name = "CIDR")]
+    pub networks: Vec<String>,
+    /// Requests a second; default: the node's own limit
+    #[arg(long, value_name = "N")]
+    pub per_second: Option<u32>,
+    /// Requests a day (UTC); default: the node's own limit
+    #[arg(long, value_name = "N")]
+    pub per_day: Option<u32>,
+    /// Days after which it ends by itself
+    #[arg(long, value_name = "DAYS")]
+    pub days: Option<u32>,
 }
 
 /// Signing keys.

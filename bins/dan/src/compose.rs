@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dan_auth::{AuthConfig, IssuerConfig};
+use dan_auth::{AuthConfig, Desk, IssuerConfig};
 use dan_core::catalog::CatalogHandle;
 use dan_core::flow::{Exchange, Ports, Settings};
 use dan_core::inquiry::ValidityDays;
@@ -16,6 +16,7 @@ use dan_core::ports::{Clock, Entropy, Fetch, Store};
 use dan_core::secret::Secret;
 use dan_core::time::Timestamp;
 use dan_http::client::HttpClient;
+use dan_http::management::Management;
 use dan_http::{BuildInfo, Node};
 use dan_sign::key_ring::KeySpec;
 use dan_sign::{RingSigner, SignConfig};
@@ -43,6 +44,9 @@ pub const BUILD: BuildInfo = BuildInfo {
     commit_date: env!("DAN_COMMIT_DATE"),
 };
 
+/// Shortest token that may manage keys.
+const TOKEN_CHARS_MIN: usize = 32;
+
 /// A node put together, not serving yet.
 pub struct Composition {
     /// The use cases.
@@ -53,6 +57,8 @@ pub struct Composition {
     pub keeper: CatalogKeeper,
     /// State.
     pub store: Arc<dyn Store>,
+    /// What the second listener answers.
+    pub management: Arc<Management>,
 }
 
 /// Puts a node together.
@@ -91,7 +97,8 @@ pub fn compose(
         validity: ValidityDays::default(),
         retention_days: config.retention.ended_days,
     };
-    let exchange = Arc::new(Exchange::new(ports, settings, Arc::new(Meter::default())));
+    let exchange = Exchange::new(ports, settings, Arc::new(Meter::default()));
+    let exchange = Arc::new(exchange.limited(config.limits.into()));
     let proxies = config
         .server
         .behind_proxy
@@ -99,7 +106,25 @@ pub fn compose(
         .filter_map(|text| Network::parse(text))
         .collect();
     let node = Arc::new(Node::new(Arc::clone(&exchange), chain, proxies, BUILD));
+    let token = config.management.token.as_ref();
+    let token = token
+        .map(|token| config.secret("management.token", token))
+        .transpose()?;
+    if token
+        .as_ref()
+        .is_some_and(|token| token.expose().len() < TOKEN_CHARS_MIN)
+    {
+        return Err(Misuse(format!(
+            "management.token: shorter than {TOKEN_CHARS_MIN} characters; make one with `openssl rand -hex 32`"
+        )));
+    }
+    let management = Arc::new(Management {
+        exchange: Arc::clone(&exchange),
+        desk: Arc::new(key_desk(&store)),
+        token,
+    });
     Ok(Composition {
+        management,
         exchange,
         node,
         keeper,
@@ -178,6 +203,13 @@ fn key_spec(config: &Config, key: &SigningKey) -> Result<KeySpec, Misuse> {
         signs_from: moment("signs_from", &key.signs_from)?,
         retired_at: moment("retired_at", &key.retired_at)?,
     })
+}
+
+/// The desk that issues API keys.
+#[must_use]
+pub fn key_desk(store: &Arc<dyn Store>) -> Desk {
+    let entropy = Arc::new(SystemEntropy::new());
+    Desk::new(Arc::clone(store), entropy, Arc::new(SystemClock))
 }
 
 fn auth(config: &Config) -> AuthConfig {

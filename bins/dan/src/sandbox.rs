@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dan_auth::api_key::mint;
-use dan_core::ports::{Batch, Clock as _, Entropy as _, Write};
+use dan_core::limits::LimitSettings;
+use dan_core::ports::{Batch, Clock as _, Entropy as _, KeyGrant, Write};
 use dan_core::secret::Secret;
 use dan_sandbox::{PLUGIN_KEY, Parties, Sandbox, SandboxConfig, parties};
 use dan_sign::soft_key::SoftKey;
@@ -166,16 +167,7 @@ fn config(args: &EdgeArgs, outside: &Sandbox, folder: &Path) -> Result<Config, M
         .as_ref()
         .map(|path| std::path::absolute(path).unwrap_or(path.clone()));
     config.registry.url = outside.register_url();
-    config.settings = [
-        ("er", outside.register_url()),
-        ("testdata", outside.testdata_url()),
-        ("skatt", outside.skatt_url()),
-        ("freg", outside.freg_url()),
-        ("skatt_person", outside.skatt_person_url()),
-    ]
-    .into_iter()
-    .map(|(name, url)| (name.to_owned(), url))
-    .collect();
+    config.settings = settings(outside);
     config.issuers = vec![Issuer {
         name: "sandbox".to_owned(),
         discovery: outside.issuer_discovery_url(),
@@ -203,7 +195,10 @@ fn config(args: &EdgeArgs, outside: &Sandbox, folder: &Path) -> Result<Config, M
             "altinn:authorization/authorize altinn:accessmanagement/authorizedparties.resourceowner"
                 .to_owned(),
     });
-    config.store.subject_key = Some(keep(folder, "subject.key", new_subject_key)?);
+    // A sandbox has one user, and is measured.
+    config.limits = LimitSettings::NONE.into();
+    config.management.token = Some(keep(folder, "management.token", new_random_secret)?);
+    config.store.subject_key = Some(keep(folder, "subject.key", new_random_secret)?);
     let pem = keep(folder, "signing.pem", || {
         let key = SoftKey::generate(&SystemEntropy::new()).and_then(|key| key.to_pem());
         key.map_err(|error| Misuse(error.to_string()))
@@ -215,6 +210,20 @@ fn config(args: &EdgeArgs, outside: &Sandbox, folder: &Path) -> Result<Config, M
         retired_at: None,
     }];
     Ok(config)
+}
+
+/// What the shipped catalogue calls the addresses of its sources.
+fn settings(outside: &Sandbox) -> BTreeMap<String, String> {
+    [
+        ("er", outside.register_url()),
+        ("testdata", outside.testdata_url()),
+        ("skatt", outside.skatt_url()),
+        ("freg", outside.freg_url()),
+        ("skatt_person", outside.skatt_person_url()),
+    ]
+    .into_iter()
+    .map(|(name, url)| (name.to_owned(), url))
+    .collect()
 }
 
 /// A secret in the folder, made the first time, so that a data folder can be used again.
@@ -230,7 +239,7 @@ fn keep(
     Ok(SecretRef::File(PathBuf::from(name)))
 }
 
-fn new_subject_key() -> Result<Secret, Misuse> {
+fn new_random_secret() -> Result<Secret, Misuse> {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
     let mut bytes = [0; 32];

@@ -8,7 +8,7 @@ use std::time::Duration;
 use dan_core::flow::Exchange;
 use dan_core::ports::Store;
 use dan_http::listen::{ListenLimits, serve};
-use dan_http::{management, tls};
+use dan_http::tls;
 use dan_source::keeper::Refresh;
 use dan_store::Access;
 use tokio::net::TcpListener;
@@ -21,6 +21,8 @@ use crate::output::Misuse;
 
 /// How often ended grants are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
+/// How often the use of API keys is kept; a node that dies forgets at most this much of it.
+const KEEP_USES_EVERY: Duration = Duration::from_secs(10);
 /// How long starting waits for plugins; the rest is asked for while serving.
 const PLUGINS_WAIT: Duration = Duration::from_secs(5);
 
@@ -58,6 +60,7 @@ impl Running {
             node,
             mut keeper,
             store,
+            management: managed,
         } = compose(config, store, public_url.clone())?;
         if let Refresh::Refused(problems) = keeper.refresh_folder().await {
             return Err(Misuse(list_problems(&problems)));
@@ -80,6 +83,11 @@ impl Running {
             stopping.begun().await;
         }));
 
+        let stopping = shutdown.clone();
+        background.spawn(keep_key_uses(Arc::clone(&exchange), async move {
+            stopping.begun().await;
+        }));
+
         let mut listeners = JoinSet::new();
         let stopping = shutdown.clone();
         listeners.spawn(async move {
@@ -90,11 +98,9 @@ impl Running {
                 tracing::warn!(cut, "connections were cut at the drain deadline");
             }
         });
-        let managed = Arc::clone(&exchange);
         let stopping = shutdown.clone();
         listeners.spawn(async move {
-            let answer =
-                move |inbound, peer| management::answer(Arc::clone(&managed), inbound, peer);
+            let answer = move |inbound, peer| Arc::clone(&managed).answer(inbound, peer);
             let stop = async move { stopping.begun().await };
             serve(managing, None, ListenLimits::default(), answer, stop).await;
         });
@@ -134,6 +140,25 @@ async fn sweep(exchange: Arc<Exchange>, stop: impl Future<Output = ()> + Send) {
                 Ok(purged) => tracing::info!(purged, "accreditations that had ended were purged"),
                 Err(fault) => tracing::warn!(cause = fault.cause, "nothing could be purged"),
             },
+        }
+    }
+}
+
+/// Keeps what was asked with each API key, every [`KEEP_USES_EVERY`] and once more at the end.
+async fn keep_key_uses(exchange: Arc<Exchange>, stop: impl Future<Output = ()> + Send) {
+    tokio::pin!(stop);
+    let mut ticks = tokio::time::interval(KEEP_USES_EVERY);
+    let mut going_on = true;
+    while going_on {
+        going_on = tokio::select! {
+            () = &mut stop => false,
+            _ = ticks.tick() => true,
+        };
+        if let Err(fault) = exchange.keep_key_uses().await {
+            tracing::warn!(
+                cause = fault.cause,
+                "the use of API keys could not be kept; tried again"
+            );
         }
     }
 }

@@ -2,31 +2,28 @@
 
 use std::path::Path;
 
-use dan_auth::api_key::mint;
+use dan_core::caller::Allowance;
+use dan_core::network::Network;
 use dan_core::party::OrgNumber;
-use dan_core::ports::{ApiKeyRecord, Batch, Clock as _, Write};
+use dan_core::ports::{ApiKeyRecord, Clock as _, KeyDesk as _, KeyError, KeyGrant};
 use dan_core::time::Timestamp;
-use serde_json::json;
+use dan_http::management::{issued_view, key_view};
+use serde_json::Value;
 
-use super::{config_and_store, store_failed};
-use crate::compose::load_catalog;
+use super::config_and_store;
+use crate::args::KeyWish;
+use crate::compose::{key_desk, load_catalog};
 use crate::output::{Ending, Misuse, Outcome, say, say_json};
-use crate::system::{SystemClock, SystemEntropy};
+use crate::system::SystemClock;
 
 /// Days an old key keeps working after it was rotated, unless told otherwise.
-pub const OVERLAP_DAYS_DEFAULT: u32 = 14;
+pub use dan_http::management::OVERLAP_DAYS_DEFAULT;
 
-/// Makes a key for a context and an organisation. The key is shown once.
+/// Makes a key for a context. The key is shown once.
 ///
 /// # Errors
 /// A number or context that does not exist; a store that cannot be opened.
-pub async fn create(
-    config: &Path,
-    context: &str,
-    org: &str,
-    name: Option<String>,
-    as_json: bool,
-) -> Ending {
+pub async fn create(config: &Path, context: &str, wish: KeyWish, as_json: bool) -> Ending {
     let (config, store) = config_and_store(config)?;
     let contexts = load_catalog(&config)?.contexts;
     let known: Vec<String> = contexts.into_iter().map(|file| file.context.id).collect();
@@ -36,31 +33,48 @@ pub async fn create(
             known.join(", ")
         )));
     };
-    let org = OrgNumber::parse(org)
-        .ok_or_else(|| Misuse(format!("{org} is no valid organisation number (9 digits)")))?;
-    let grant = KeyGrant {
-        context_id: id.clone(),
-        org: Some(org),
-        name: name.unwrap_or_else(|| format!("{org} for {id}")),
-        ..KeyGrant::default()
-    };
-    let (record, key) = mint(&SystemEntropy::new(), grant, SystemClock.now());
-    let shown = describe(&record);
-    let batch = Batch(vec![Write::PutApiKey(Box::new(record))]);
-    store.commit(&batch).await.map_err(store_failed)?;
+    let grant = grant(id, wish, SystemClock.now())?;
+    let issued = key_desk(&store)
+        .create(grant)
+        .await
+        .map_err(|error| refused(&error))?;
     if as_json {
-        let mut shown = shown;
-        if let Some(members) = shown.as_object_mut() {
-            members.insert("key".to_owned(), key.expose().into());
-        }
-        say_json(&shown);
+        say_json(&issued_view(&issued));
     } else {
         say(format!(
             "{}\n\nThis is the only time the key is shown; it is not kept.",
-            key.expose()
+            issued.key.expose()
         ));
     }
     Ok(Outcome::Yes)
+}
+
+fn grant(context_id: &str, wish: KeyWish, now: Timestamp) -> Result<KeyGrant, Misuse> {
+    let org = wish.org.map(|text| {
+        OrgNumber::parse(&text)
+            .ok_or_else(|| Misuse(format!("{text} is no valid organisation number (9 digits)")))
+    });
+    let org = org.transpose()?;
+    let networks = wish.networks.iter().map(|text| {
+        Network::parse(text)
+            .ok_or_else(|| Misuse(format!("{text} is no network such as 198.51.100.0/24")))
+    });
+    let fallback = || match org {
+        Some(org) => format!("{org} for {context_id}"),
+        None => format!("anybody for {context_id}"),
+    };
+    Ok(KeyGrant {
+        context_id: context_id.to_owned(),
+        org,
+        name: wish.name.unwrap_or_else(fallback),
+        expires: wish.days.map(|days| now.plus_days(days)),
+        scopes: wish.scopes,
+        networks: networks.collect::<Result<_, Misuse>>()?,
+        allowance: Allowance {
+            per_second: wish.per_second,
+            per_day: wish.per_day,
+        },
+    })
 }
 
 /// Lists every key, without the keys themselves.
@@ -69,21 +83,31 @@ pub async fn create(
 /// A store that cannot be opened.
 pub async fn list(config: &Path, as_json: bool) -> Ending {
     let (_, store) = config_and_store(config)?;
-    let keys = store.api_keys().await.map_err(store_failed)?;
+    let keys = key_desk(&store)
+        .list()
+        .await
+        .map_err(|error| refused(&error))?;
     if as_json {
-        say_json(&keys.iter().map(describe).collect::<Vec<_>>());
+        let views = keys
+            .iter()
+            .map(|key| key_view(&key.record, key.used.as_ref()));
+        say_json(&views.collect::<Vec<Value>>());
         return Ok(Outcome::Yes);
     }
-    for key in &keys {
+    for listed in &keys {
+        let key = &listed.record;
         let org = key
             .org
             .map_or_else(|| "any organisation".to_owned(), |org| org.to_string());
+        let used = listed.used.as_ref();
+        let used = used.map_or_else(
+            || "never used".to_owned(),
+            |used| format!("used {}", used.last_used),
+        );
+        let (id, context, name) = (&key.id, &key.context_id, &key.name);
         say(format!(
-            "{}  {}  {org}  {}  {}",
-            key.id,
-            key.context_id,
-            state(key),
-            key.name
+            "{id}  {context}  {org}  {}  {used}  {name}",
+            state(key)
         ));
     }
     if keys.is_empty() {
@@ -95,37 +119,23 @@ pub async fn list(config: &Path, as_json: bool) -> Ending {
 /// Makes a successor with the same rights; the old key ends after `overlap_days`.
 ///
 /// # Errors
-/// A key that does not exist or has ended; a store that cannot be opened.
+/// A key that does not exist, has ended or overlaps another; a store that cannot be opened.
 pub async fn rotate(config: &Path, id: &str, overlap_days: u32, as_json: bool) -> Ending {
     let (_, store) = config_and_store(config)?;
-    let now = SystemClock.now();
-    let mut old = in_force(store.api_key(id).await.map_err(store_failed)?, id, now)?;
-    let grant = KeyGrant {
-        context_id: old.context_id.clone(),
-        org: old.org,
-        name: old.name.clone(),
-        expires: None,
-        scopes: old.scopes.clone(),
-        networks: old.networks.clone(),
-        allowance: old.allowance,
-    };
-    let (new, key) = mint(&SystemEntropy::new(), grant, now);
-    let ends = now.plus_days(overlap_days);
-    old.expires = Some(old.expires.map_or(ends, |already| already.min(ends)));
-    let new_id = new.id.clone();
-    let batch = Batch(vec![
-        Write::PutApiKey(Box::new(new)),
-        Write::PutApiKey(Box::new(old)),
-    ]);
-    store.commit(&batch).await.map_err(store_failed)?;
+    let rotated = key_desk(&store).rotate(id, overlap_days).await;
+    let (issued, old) = rotated.map_err(|error| refused(&error))?;
     if as_json {
-        say_json(
-            &json!({"id": new_id, "key": key.expose(), "old_id": id, "old_ends": ends.to_string()}),
-        );
+        let mut view = issued_view(&issued);
+        if let Value::Object(members) = &mut view {
+            members.insert("old".to_owned(), key_view(&old, None));
+        }
+        say_json(&view);
     } else {
+        let ends = old.expires.map(|ends| format!(" until {ends}"));
         say(format!(
-            "{}\n\nThe old key {id} works until {ends}.",
-            key.expose()
+            "{}\n\nThe old key {id} works{}.",
+            issued.key.expose(),
+            ends.unwrap_or_default()
         ));
     }
     Ok(Outcome::Yes)
@@ -135,23 +145,27 @@ pub async fn rotate(config: &Path, id: &str, overlap_days: u32, as_json: bool) -
 ///
 /// # Errors
 /// A key that does not exist or has ended; a store that cannot be opened.
-pub async fn revoke(config: &Path, id: &str) -> Ending {
+pub async fn revoke(config: &Path, id: &str, as_json: bool) -> Ending {
     let (_, store) = config_and_store(config)?;
-    let now = SystemClock.now();
-    let mut key = in_force(store.api_key(id).await.map_err(store_failed)?, id, now)?;
-    key.expires = Some(now);
-    let batch = Batch(vec![Write::PutApiKey(Box::new(key))]);
-    store.commit(&batch).await.map_err(store_failed)?;
-    say(format!("key {id} ended at {now}"));
+    let ended = key_desk(&store)
+        .revoke(id)
+        .await
+        .map_err(|error| refused(&error))?;
+    if as_json {
+        say_json(&key_view(&ended, None));
+    } else {
+        say(format!(
+            "key {id} has ended; running nodes take it no longer within a second"
+        ));
+    }
     Ok(Outcome::Yes)
 }
 
-fn in_force(key: Option<ApiKeyRecord>, id: &str, now: Timestamp) -> Result<ApiKeyRecord, Misuse> {
-    let key = key.ok_or_else(|| Misuse(format!("no API key {id}; see `dan keys list`")))?;
-    match key.expires {
-        Some(ended) if ended <= now => Err(Misuse(format!("key {id} ended at {ended}"))),
-        _ => Ok(key),
+fn refused(error: &KeyError) -> Misuse {
+    if *error == KeyError::Unknown {
+        return Misuse("there is no such API key; see `dan keys list`".to_owned());
     }
+    Misuse(error.to_string())
 }
 
 fn state(key: &ApiKeyRecord) -> String {
@@ -160,15 +174,4 @@ fn state(key: &ApiKeyRecord) -> String {
         Some(ends) => format!("until {ends}"),
         None => "in force".to_owned(),
     }
-}
-
-fn describe(key: &ApiKeyRecord) -> serde_json::Value {
-    json!({
-        "id": key.id,
-        "context": key.context_id,
-        "org": key.org.map(|org| org.to_string()),
-        "name": key.name,
-        "created": key.created.to_string(),
-        "expires": key.expires.map(|moment| moment.to_string()),
-    })
 }

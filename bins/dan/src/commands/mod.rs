@@ -87,10 +87,9 @@ async fn run_keys(command: KeysCommand) -> Ending {
         KeysCommand::Create {
             config,
             context,
-            org,
-            name,
+            wish,
             json,
-        } => keys::create(&config, &context, &org, name, json).await,
+        } => keys::create(&config, &context, wish, json).await,
         KeysCommand::List { config, json } => keys::list(&config, json).await,
         KeysCommand::Rotate {
             id,
@@ -98,7 +97,7 @@ async fn run_keys(command: KeysCommand) -> Ending {
             overlap,
             json,
         } => keys::rotate(&config, &id, overlap, json).await,
-        KeysCommand::Revoke { id, config } => keys::revoke(&config, &id).await,
+        KeysCommand::Revoke { id, config, json } => keys::revoke(&config, &id, json).await,
     }
 }
 

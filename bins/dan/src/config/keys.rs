@@ -27,7 +27,14 @@ keys! {
     "server.tls.key" "required with certificate" "PEM key, as a secret.";
     "server.tls.client_roots" "none" "Roots of enterprise certificates. Not supported by this version; setting it is refused.";
     "server.tls.client_crls" "none" "Folder of revocation lists. Not supported by this version; setting it is refused.";
-    "management.listen" "127.0.0.1:8081" "Address of `/livez`, `/readyz` and `/metrics`. Never the public port.";
+    "management.listen" "127.0.0.1:8081" "Address of `/livez`, `/readyz`, `/metrics` and `/keys`. Never the public port.";
+    "management.token" "none" "Who sends it as a bearer token may manage API keys at `/keys` of the management listener, as a secret of at least 32 characters. Without it `/keys` is closed.";
+    "limits.key_per_second" "500" "Requests a second of one API key in the long run; a key may have its own (`dan keys create --per-second`). 0: no limit, as for each of these.";
+    "limits.key_burst" "1000" "Requests of one key that may come at once after a pause.";
+    "limits.organisation_per_second" "1000" "Requests a second of one organisation over all its keys.";
+    "limits.organisation_burst" "2000" "Requests of one organisation that may come at once after a pause.";
+    "limits.key_concurrent" "128" "Requests of one key under way at the same time, on one node.";
+    "limits.key_per_day" "0" "Requests of one key a day (UTC), over all nodes on one store; a key may have its own (`--per-day`).";
     "issuers[].name" "required" "Name of an identity provider, for logs.";
     "issuers[].discovery" "required" "Address of its discovery document; the `issuer` in it is what tokens must carry, to the letter.";
     "issuers[].audience" "required unless accept_any_audience" "Audience that tokens must carry.";

@@ -335,11 +335,8 @@ impl Writer {
             }
             Step::Use(used) => {
                 let (last_used, day) = (used.last_used.as_ms(), used.day);
-                execute(
-                    connection,
-                    USE,
-                    params![used.key_id, last_used, day, used.count],
-                )
+                let count = i64::try_from(used.count).unwrap_or(i64::MAX);
+                execute(connection, USE, params![used.key_id, last_used, day, count])
             }
             Step::Remember {
                 id,

@@ -1,9 +1,13 @@
-//! The second listener: is it alive, is it ready, what did it count. Never on the public port.
+//! The second listener: is it alive, is it ready, what did it count, who has a key. Never on the public port.
+
+mod keys;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dan_core::flow::Exchange;
+use dan_core::ports::KeyDesk;
+use dan_core::secret::Secret;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
 use http_body_util::Full;
@@ -12,16 +16,34 @@ use serde_json::json;
 use crate::listen::{Inbound, PeerInfo};
 use crate::render::{self, Outbound};
 
-/// Answers `/livez`, `/readyz` and `/metrics`.
-pub async fn answer(exchange: Arc<Exchange>, inbound: Inbound, _peer: PeerInfo) -> Outbound {
-    let Inbound::Request(request) = inbound else {
-        return render::empty(StatusCode::BAD_REQUEST);
-    };
-    match (request.method(), request.uri().path()) {
-        (&Method::GET, "/livez") => text("text/plain", "ok\n".to_owned()),
-        (&Method::GET, "/readyz") => ready(&exchange).await,
-        (&Method::GET, "/metrics") => text("text/plain; version=0.0.4", metrics(&exchange)),
-        _ => render::empty(StatusCode::NOT_FOUND),
+pub use keys::{OVERLAP_DAYS_DEFAULT, issued_view, key_view};
+
+/// What the second listener is for.
+pub struct Management {
+    /// The use cases.
+    pub exchange: Arc<Exchange>,
+    /// Issues API keys.
+    pub desk: Arc<dyn KeyDesk>,
+    /// Who sends it may manage keys; `None` means nobody may, here.
+    pub token: Option<Secret>,
+}
+
+impl Management {
+    /// Answers `/livez`, `/readyz`, `/metrics` and what is below `/keys`.
+    pub async fn answer(self: Arc<Self>, inbound: Inbound, _peer: PeerInfo) -> Outbound {
+        let Inbound::Request(request) = inbound else {
+            return render::empty(StatusCode::BAD_REQUEST);
+        };
+        let exchange = &self.exchange;
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, "/livez") => text("text/plain", "ok\n".to_owned()),
+            (&Method::GET, "/readyz") => ready(exchange).await,
+            (&Method::GET, "/metrics") => text("text/plain; version=0.0.4", metrics(exchange)),
+            (_, path) if path == "/keys" || path.starts_with("/keys/") => {
+                keys::answer(&self, request).await
+            }
+            _ => render::empty(StatusCode::NOT_FOUND),
+        }
     }
 }
 
