@@ -72,7 +72,7 @@ async fn a_revoked_key_stops_within_a_second_though_it_was_just_used() {
     office.desk.revoke(&issued.record.id).await.unwrap();
     office.clock.advance_ms(KEPT_MS);
     assert!(!office.takes(key).await);
-    assert!(KEPT_MS < 1000);
+    const { assert!(KEPT_MS < 1000) };
     assert_eq!(
         office.actions(),
         [Action::ApiKeyCreated, Action::ApiKeyRevoked]
