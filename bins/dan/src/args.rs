@@ -84,6 +84,9 @@ pub enum Command {
         /// Configuration file
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// File with a consumer's token that is not accepted, to find out why
+        #[arg(long, value_name = "FILE")]
+        token: Option<PathBuf>,
         /// Machine-readable
         #[arg(long)]
         json: bool,

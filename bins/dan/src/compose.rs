@@ -212,7 +212,7 @@ pub fn key_desk(store: &Arc<dyn Store>) -> Desk {
     Desk::new(Arc::clone(store), entropy, Arc::new(SystemClock))
 }
 
-fn auth(config: &Config) -> AuthConfig {
+pub(crate) fn auth(config: &Config) -> AuthConfig {
     let issuer = |issuer: &crate::config::Issuer| IssuerConfig {
         name: issuer.name.clone(),
         discovery: issuer.discovery.clone(),

@@ -1,13 +1,14 @@
 //! The `Fetch` port over hyper: one pool, caps on bytes and time, no redirects.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use dan_core::ports::{
     CallContext, Fetch, FetchError, FetchReply, FetchRequest, Method, PortFuture,
 };
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use dan_core::time::Timestamp;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
@@ -56,6 +57,35 @@ impl HttpClient {
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .build(connector);
         Ok(Self { client })
+    }
+}
+
+impl HttpClient {
+    /// What time it is where this address is, by the `Date` of its answer; `None` when it does not say.
+    ///
+    /// # Errors
+    /// [`FetchError`] when there is no answer.
+    pub async fn clock_of(
+        &self,
+        url: &str,
+        ctx: &CallContext,
+    ) -> Result<Option<Timestamp>, FetchError> {
+        let request = build(
+            FetchRequest::get("clock", url.to_owned(), 0),
+            &ctx.request_id,
+        )?;
+        let response = timeout_at(ctx.deadline, self.client.request(request)).await;
+        let response = response.map_err(|_elapsed| FetchError::Timeout)?;
+        let response =
+            response.map_err(|_why| FetchError::Network("the exchange broke".to_owned()))?;
+        let date = response
+            .headers()
+            .get(DATE)
+            .and_then(|date| date.to_str().ok());
+        let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+        let since = date.and_then(|date| date.duration_since(UNIX_EPOCH).ok());
+        let ms = since.and_then(|since| i64::try_from(since.as_millis()).ok());
+        Ok(ms.map(Timestamp::from_ms))
     }
 }
 

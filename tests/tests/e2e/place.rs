@@ -44,6 +44,8 @@ impl Place {
             [server]
             listen = "127.0.0.1:0"
             public_url = "{PUBLIC_URL}"
+            # Somebody must end TLS for that address; nobody here has one of these.
+            behind_proxy = ["192.0.2.0/24"]
             [management]
             listen = "127.0.0.1:0"
             [[issuers]]

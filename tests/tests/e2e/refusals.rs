@@ -57,6 +57,7 @@ async fn every_documented_refusal_ends_with_2_and_its_words() {
     assert_eq!(node.ready().await["ready"], true, "the first node goes on");
     // Also what the command line says is held against the rules.
     place.config = good;
+    place.set("server", "behind_proxy", toml::Value::Array(Vec::new()));
     let file = place.file();
     let listen = ["--config", shown(&file), "--listen", "0.0.0.0:0"];
     let said = place.scratch.dan_edge(&listen).await.exits(2).stderr;
@@ -67,7 +68,10 @@ async fn every_documented_refusal_ends_with_2_and_its_words() {
 fn spoil(place: &mut Place, words: &str, node: &Node) {
     match words {
         "unknown key" => place.set("server", "lisen", "127.0.0.1:0"),
-        "plain HTTP on" => place.set("server", "listen", "0.0.0.0:0"),
+        "plain HTTP on" => {
+            place.set("server", "listen", "0.0.0.0:0");
+            place.set("server", "behind_proxy", toml::Value::Array(Vec::new()));
+        }
         "audience is required" => {
             let issuer = place.config["issuers"][0].as_table_mut().unwrap();
             issuer.remove("audience");

@@ -64,7 +64,11 @@ async fn run(command: Command) -> Ending {
             } => audit::export(&config, show_persons).await,
             AuditCommand::Tail { config, count } => audit::tail(&config, count).await,
         },
-        Command::Doctor { config, json } => doctor::run(&config, json).await,
+        Command::Doctor {
+            config,
+            token,
+            json,
+        } => doctor::run(&config, &doctor::Presented { token }, json).await,
     }
 }
 

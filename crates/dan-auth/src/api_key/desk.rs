@@ -92,6 +92,7 @@ impl Desk {
             .filter(works)
             .find(|key| old.replaces.as_deref() == Some(&key.id))
             && let Some(ends) = older.expires
+            && overlap_days > 0
         {
             let older = older.id.clone();
             return Err(KeyError::Overlapping { older, ends });

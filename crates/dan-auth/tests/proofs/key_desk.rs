@@ -120,12 +120,15 @@ async fn two_keys_overlap_when_one_replaces_the_other_and_never_three() {
     assert!(again.to_string().contains(&second.record.id), "{again}");
     let third = office.desk.rotate(&second.record.id, 14).await.unwrap_err();
     assert!(matches!(third, KeyError::Overlapping { .. }), "{third:?}");
+    let (third, _) = office.desk.rotate(&second.record.id, 0).await.unwrap();
+    assert!(office.takes(first.key.expose()).await && office.takes(third.key.expose()).await);
 
     office.clock.advance_ms(DAY_MS * 14);
     assert!(!office.takes(first.key.expose()).await);
-    assert!(office.takes(second.key.expose()).await);
-    office.desk.rotate(&second.record.id, 0).await.unwrap();
-    assert!(office.desk.rotate(&second.record.id, 91).await.is_err());
+    assert!(!office.takes(second.key.expose()).await);
+    assert!(office.takes(third.key.expose()).await);
+    office.desk.rotate(&third.record.id, 90).await.unwrap();
+    assert!(office.desk.rotate(&third.record.id, 91).await.is_err());
 }
 
 #[tokio::test]

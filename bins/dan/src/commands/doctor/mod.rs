@@ -1,25 +1,32 @@
 //! `dan doctor`: one cause and one fix for each thing that is wrong, and the effective values.
+//!
+//! To look at one more thing: a function that gives a [`Finding`], and a line in [`run`].
 
-use std::path::Path;
+mod credentials;
+mod issuers;
+mod listeners;
+mod outside;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use dan_core::ports::{CallContext, Clock, Fetch, FetchRequest};
+use dan_core::ports::{Clock, Fetch};
 use dan_http::client::HttpClient;
 use dan_source::catalog_folder::Loaded;
 use dan_store::Access;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use crate::compose::{self, load_catalog, open_signer, open_store};
 use crate::config::{self, Config};
 use crate::output::{Ending, Misuse, Outcome, say, say_json};
 use crate::system::SystemClock;
 
-/// How long asking one address may take.
-const PROBE_TIME_MAX: Duration = Duration::from_secs(5);
-/// Largest answer of a probe, in bytes.
-const PROBE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A consumer's credentials that are not let in, to find out why.
+#[derive(Debug, Default)]
+pub struct Presented {
+    /// File with a bearer token.
+    pub token: Option<PathBuf>,
+}
 
 /// One thing that was looked at.
 struct Finding {
@@ -33,7 +40,7 @@ struct Finding {
 ///
 /// # Errors
 /// A configuration that cannot be read at all. Anything else that is wrong is the answer no.
-pub async fn run(path: &Path, as_json: bool) -> Ending {
+pub async fn run(path: &Path, shown: &Presented, as_json: bool) -> Ending {
     let config = config::read(path)?;
     let mut findings = vec![
         look(
@@ -48,10 +55,19 @@ pub async fn run(path: &Path, as_json: bool) -> Ending {
             load_catalog(&config).map(|loaded| describe_catalog(&loaded)),
         ),
         look("store", store(&config).await),
-        issuers_configured(&config),
+        issuers::configured(&config),
         look("token client and Altinn", tokens_configured(&config)),
+        listeners::proxies(&config),
     ];
-    findings.extend(probes(&config).await);
+    findings.extend(listeners::ports(&config).await);
+    match HttpClient::new() {
+        Ok(client) => {
+            findings.extend(issuers::probes(&config, &client).await);
+            findings.extend(outside::probes(&config, &client).await);
+        }
+        Err(error) => findings.push(look("outbound HTTP", Err(Misuse(error)))),
+    }
+    findings.extend(credentials::findings(&config, shown).await);
     let well = findings.iter().all(|finding| finding.wrong.is_none());
     if as_json {
         let shown: Vec<Value> = findings
@@ -116,22 +132,6 @@ async fn store(config: &Config) -> Result<String, Misuse> {
     Ok(format!("takes writes; {keys} API keys"))
 }
 
-fn issuers_configured(config: &Config) -> Finding {
-    let found = if config.issuers.is_empty() {
-        Err(Misuse(
-            "no [[issuers]]: no token will be accepted; add Maskinporten".to_owned(),
-        ))
-    } else {
-        Ok(config
-            .issuers
-            .iter()
-            .map(|issuer| issuer.name.as_str())
-            .collect::<Vec<_>>()
-            .join(", "))
-    };
-    look("issuers", found)
-}
-
 /// Reads the keys and settings that the node gets tokens of its own with.
 fn tokens_configured(config: &Config) -> Result<String, Misuse> {
     let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new()?);
@@ -151,60 +151,6 @@ fn tokens_configured(config: &Config) -> Result<String, Misuse> {
         said(client, "token client"),
         said(altinn, "Altinn")
     ))
-}
-
-/// Asks every address a node will depend on.
-async fn probes(config: &Config) -> Vec<Finding> {
-    let client = match HttpClient::new() {
-        Ok(client) => client,
-        Err(error) => return vec![look("outbound HTTP", Err(Misuse(error)))],
-    };
-    let mut addresses: Vec<(String, String)> = config
-        .issuers
-        .iter()
-        .map(|issuer| (format!("issuer {}", issuer.name), issuer.discovery.clone()))
-        .collect();
-    addresses.push((
-        "entity register".to_owned(),
-        format!("{}/enheter/974760673", config.registry.url),
-    ));
-    let plugins = config.plugins.iter();
-    addresses.extend(plugins.map(|plugin| {
-        (
-            format!("plugin {}", plugin.name),
-            format!("{}/evidencecodes", plugin.url),
-        )
-    }));
-    let mut findings = Vec::new();
-    for (what, url) in addresses {
-        findings.push(look(&what, probe(&client, &url).await));
-    }
-    findings
-}
-
-async fn probe(client: &HttpClient, url: &str) -> Result<String, Misuse> {
-    let now = Instant::now();
-    let deadline = now.checked_add(PROBE_TIME_MAX).unwrap_or(now);
-    let ctx = CallContext {
-        request_id: "dan-doctor".into(),
-        deadline,
-    };
-    let reply = client
-        .fetch(
-            FetchRequest::get("doctor", url.to_owned(), PROBE_BYTES_MAX),
-            &ctx,
-        )
-        .await;
-    match reply {
-        Ok(reply) if reply.status < 400 => Ok(format!("{url} answers {}", reply.status)),
-        Ok(reply) => Err(Misuse(format!(
-            "{url} answers {}; check the address and who may call it",
-            reply.status
-        ))),
-        Err(error) => Err(Misuse(format!(
-            "{url}: {error}; check the address, DNS and the firewall"
-        ))),
-    }
 }
 
 /// What is in force, secrets by their place only.

@@ -1,0 +1,95 @@
+//! Why is this consumer not let in: judges a token as the node would.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dan_auth::Bearer;
+use dan_core::caller::Proof;
+use dan_core::ports::{AuthError, Authenticator, Clock, Credentials, Fetch};
+use dan_core::secret::Secret;
+use dan_http::client::HttpClient;
+
+use super::outside::bounds;
+use super::{Finding, Presented, look};
+use crate::compose;
+use crate::config::Config;
+use crate::output::Misuse;
+use crate::system::SystemClock;
+
+/// Largest file a credential is read from, in bytes.
+const CREDENTIAL_BYTES_MAX: u64 = 64 * 1024;
+
+/// One finding for each credential that was given.
+pub(super) async fn findings(config: &Config, shown: &Presented) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Some(file) = &shown.token {
+        findings.push(look("token", token(config, file).await));
+    }
+    findings
+}
+
+async fn token(config: &Config, file: &Path) -> Result<String, Misuse> {
+    let text = read(file)?;
+    let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new()?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let bearer = Bearer::new(compose::auth(config), &fetch, &clock);
+    let bearer = bearer.map_err(|error| Misuse(error.to_string()))?;
+    let presented = Credentials {
+        api_key: None,
+        bearer: Some(Arc::new(Secret::new(text.trim().to_owned()))),
+        certificate: None,
+        address: std::net::IpAddr::from([127, 0, 0, 1]),
+    };
+    match bearer.authenticate(&presented, &bounds()).await {
+        Ok(Some(Proof::Token(proof))) => Ok(format!(
+            "good; stands for {}, scopes {}",
+            proof.org,
+            proof.scopes.join(" ")
+        )),
+        Ok(_) => Err(Misuse("the file holds no token".to_owned())),
+        Err(AuthError::Undecided(why)) => Err(Misuse(format!("cannot be told: {why}"))),
+        Err(
+            AuthError::Rejected(why) | AuthError::BadCertificate(why) | AuthError::Forbidden(why),
+        ) => Err(Misuse(format!("{why}; {}", fix(&why)))),
+        Err(AuthError::Throttled { .. }) => Err(Misuse("too many tries".to_owned())),
+    }
+}
+
+/// What to do about the commonest reasons.
+fn fix(why: &str) -> &'static str {
+    let known = [
+        (
+            "aud does not name us",
+            "issuers[].audience and the `resource` that the consumer asks Maskinporten for must be the same text",
+        ),
+        (
+            "expired",
+            "the consumer fetches a new token for each few calls; check both clocks",
+        ),
+        (
+            "issuer is not trusted",
+            "issuers[].discovery must be that of the environment the token is from",
+        ),
+        (
+            "no key of the issuer",
+            "the token is from another environment, or its key is not published any more",
+        ),
+        (
+            "does not verify",
+            "the token was changed on its way, or is from another environment",
+        ),
+    ];
+    known
+        .iter()
+        .find(|(reason, _)| why.contains(reason))
+        .map_or("the consumer must fetch another token", |(_, fix)| fix)
+}
+
+fn read(file: &Path) -> Result<String, Misuse> {
+    let shown = file.display();
+    let size = std::fs::metadata(file).map_or(0, |about| about.len());
+    if size > CREDENTIAL_BYTES_MAX {
+        return Err(Misuse(format!("{shown} is larger than 64 KiB")));
+    }
+    std::fs::read_to_string(file).map_err(|error| Misuse(format!("cannot read {shown}: {error}")))
+}
