@@ -130,7 +130,7 @@ impl Issuer {
         }
         if consumer.is_some() {
             set(&mut claims, "supplier", identifier(own));
-            let source = json!(format!("{}/altinn", self.base));
+            let source = json!(delegation_source(&self.base));
             set(&mut claims, "delegation_source", source);
         }
         claims
@@ -253,6 +253,11 @@ impl Issuer {
         };
         self.keys.token(signer, alg, claims)
     }
+}
+
+/// Where delegations are looked up, in the words of a token.
+pub(crate) fn delegation_source(base: &str) -> String {
+    format!("{base}/delegations")
 }
 
 async fn made_aside<T: Send + 'static>(

@@ -135,6 +135,13 @@ impl Sandbox {
         format!("{}/.well-known/oauth-authorization-server", self.base_url())
     }
 
+    /// What `delegation_source` of its suppliers' tokens says: one of `issuers.delegation_sources` of the
+    /// configuration.
+    #[must_use]
+    pub fn delegation_source(&self) -> String {
+        issuer::delegation_source(&self.base_url())
+    }
+
     /// The endpoint for JWT grants: `token_client.token_endpoint` of the configuration.
     #[must_use]
     pub fn token_url(&self) -> String {

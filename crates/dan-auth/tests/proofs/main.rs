@@ -10,3 +10,5 @@ mod hostile;
 mod issuer;
 #[cfg(test)]
 mod issuer_keys;
+mod remembered;
+mod standing;
