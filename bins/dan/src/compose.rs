@@ -246,7 +246,8 @@ fn keeper(
             .map(|key| config.secret(&name, key))
             .transpose()?;
         let (fetch, clock) = (Arc::clone(&ports.fetch), Arc::clone(&ports.clock));
-        let source = PluginSource::new(&plugin.name, &plugin.url, key.map(Arc::new), fetch, clock);
+        let source = PluginSource::new(&plugin.name, &plugin.url, key.map(Arc::new), fetch, clock)
+            .with_tokens(ports.tokens.clone());
         plugins.push(Arc::new(Arc::new(source)));
     }
     let protection = Protection::new(Limits::default(), Arc::clone(&ports.clock));
