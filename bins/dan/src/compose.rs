@@ -33,7 +33,7 @@ use dan_source::plugin::PluginSource;
 use dan_source::protect::{Limits, Protection};
 use dan_store::{Access, StoreConfig};
 
-use crate::config::{Config, Durability, RealmName, SigningKey};
+use crate::config::{Config, Durability, RealmName, SigningKey, TokenClient};
 use crate::output::Misuse;
 use crate::system::{SystemClock, SystemEntropy};
 
@@ -218,6 +218,11 @@ pub(crate) fn auth(config: &Config) -> AuthConfig {
         discovery: issuer.discovery.clone(),
         audience: issuer.audience.clone(),
         accept_any_audience: issuer.accept_any_audience,
+        persons: issuer.persons,
+        delegation_sources: issuer.delegation_sources.clone(),
+        system_users: issuer.system_users,
+        lifetime_max_s: issuer.lifetime_max_s,
+        remember_tokens: issuer.remember_tokens,
     };
     AuthConfig {
         issuers: config.issuers.iter().map(issuer).collect(),
@@ -273,7 +278,8 @@ fn keeper(
             .map(|key| config.secret(&name, key))
             .transpose()?;
         let (fetch, clock) = (Arc::clone(&ports.fetch), Arc::clone(&ports.clock));
-        let source = PluginSource::new(&plugin.name, &plugin.url, key.map(Arc::new), fetch, clock);
+        let source = PluginSource::new(&plugin.name, &plugin.url, key.map(Arc::new), fetch, clock)
+            .with_tokens(ports.tokens.clone());
         plugins.push(Arc::new(Arc::new(source)));
     }
     let protection = Protection::new(Limits::default(), Arc::clone(&ports.clock));
@@ -342,11 +348,26 @@ pub fn token_client(
         client_id: client.client_id.clone(),
         key_id: client.key_id.clone(),
         key: config.secret("token_client.key", &client.key)?,
+        certificate: token_certificate(config, client)?,
     };
     let entropy = Arc::new(SystemEntropy::new());
     let client = MaskinportenClient::new(settings, Arc::clone(fetch), Arc::clone(clock), entropy)
         .map_err(|error| Misuse(format!("token_client: {error}")))?;
     Ok(Some(Arc::new(client)))
+}
+
+/// The text of the certificate file of our own client.
+fn token_certificate(config: &Config, client: &TokenClient) -> Result<Option<String>, Misuse> {
+    let Some(path) = &client.certificate else {
+        return Ok(None);
+    };
+    let path = config.resolve(path);
+    std::fs::read_to_string(&path).map(Some).map_err(|error| {
+        Misuse(format!(
+            "token_client.certificate: cannot read {}: {error}",
+            path.display()
+        ))
+    })
 }
 
 /// Reads the configured catalogue once, without a node, and runs its examples.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dan_auth::api_key::mint;
+use dan_auth::claims::LIFETIME_S_DEFAULT;
 use dan_core::limits::LimitSettings;
 use dan_core::ports::{Batch, Clock as _, Entropy as _, KeyGrant, Write};
 use dan_core::secret::Secret;
@@ -168,12 +169,7 @@ fn config(args: &EdgeArgs, outside: &Sandbox, folder: &Path) -> Result<Config, M
         .map(|path| std::path::absolute(path).unwrap_or(path.clone()));
     config.registry.url = outside.register_url();
     config.settings = settings(outside);
-    config.issuers = vec![Issuer {
-        name: "sandbox".to_owned(),
-        discovery: outside.issuer_discovery_url(),
-        audience: Some(AUDIENCE.to_owned()),
-        accept_any_audience: false,
-    }];
+    config.issuers = vec![issuer(outside)];
     config.plugins = vec![Plugin {
         name: "sandbox-plugin".to_owned(),
         url: outside.plugin_url(),
@@ -187,6 +183,7 @@ fn config(args: &EdgeArgs, outside: &Sandbox, folder: &Path) -> Result<Config, M
         audience: Some(outside.issuer()),
         key_id: None,
         key: keep(folder, "token-client.pem", new_token_key)?,
+        certificate: None,
     });
     config.altinn = Some(Altinn {
         url: outside.altinn_url(),
@@ -224,6 +221,21 @@ fn settings(outside: &Sandbox) -> BTreeMap<String, String> {
     .into_iter()
     .map(|(name, url)| (name.to_owned(), url))
     .collect()
+}
+
+/// The sandbox's identity provider; all that it can say is to be tried.
+fn issuer(outside: &Sandbox) -> Issuer {
+    Issuer {
+        name: "sandbox".to_owned(),
+        discovery: outside.issuer_discovery_url(),
+        audience: Some(AUDIENCE.to_owned()),
+        accept_any_audience: false,
+        persons: true,
+        delegation_sources: vec![outside.delegation_source()],
+        system_users: true,
+        lifetime_max_s: LIFETIME_S_DEFAULT,
+        remember_tokens: true,
+    }
 }
 
 /// A secret in the folder, made the first time, so that a data folder can be used again.

@@ -6,15 +6,20 @@ use dan_core::caller::{Proof, TokenProof};
 use dan_core::ports::{
     AuthError, Authenticator, CallContext, Clock, Credentials, Fetch, PortFuture,
 };
+use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 
-use crate::claims::{self, Audience};
+use crate::claims::{Audience, Claims, LIFETIME_S_DEFAULT, LIFETIME_S_MAX, Policy, Principal};
+use crate::jwk::KeySet;
 use crate::jwks::IssuerKeys;
 use crate::jwt::{JwtError, Unverified};
+use crate::remembered::{Remembered, TokenDigest, Verified};
 use crate::{AuthConfig, ConfigError};
 
 /// Most issuers one node may trust.
 pub const ISSUERS_MAX: usize = 16;
+/// Most delegation sources of one issuer.
+pub const DELEGATION_SOURCES_MAX: usize = 16;
 
 /// Who may vouch for a caller (`contracts.md` §3, `[[issuers]]`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +33,35 @@ pub struct IssuerConfig {
     /// Takes tokens whoever they were issued for. Then another API of the same issuer can replay
     /// them here.
     pub accept_any_audience: bool,
+    /// Takes tokens that stand for a person (`pid`), for that person's own data.
+    pub persons: bool,
+    /// Takes tokens of a supplier, where one of these texts is their `delegation_source`; none: takes
+    /// no delegated token.
+    pub delegation_sources: Vec<String>,
+    /// Takes tokens of Altinn's system users (`authorization_details`).
+    pub system_users: bool,
+    /// Longest life of a token, in seconds, 1 to [`LIFETIME_S_MAX`].
+    pub lifetime_max_s: u32,
+    /// Whether a token is verified once for as long as the issuer's keys stay the same, rather than at
+    /// each use.
+    pub remember_tokens: bool,
+}
+
+/// An issuer without name and address that vouches for organisations only.
+impl Default for IssuerConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            discovery: String::new(),
+            audience: None,
+            accept_any_audience: false,
+            persons: false,
+            delegation_sources: Vec::new(),
+            system_users: false,
+            lifetime_max_s: LIFETIME_S_DEFAULT,
+            remember_tokens: true,
+        }
+    }
 }
 
 impl IssuerConfig {
@@ -44,6 +78,15 @@ impl IssuerConfig {
         if !self.discovery.starts_with("https://") && !self.discovery.starts_with("http://") {
             return wrong("discovery must be an http or https address");
         }
+        if !(1..=LIFETIME_S_MAX).contains(&self.lifetime_max_s) {
+            return wrong("lifetime_max_s must be 1 to 86400");
+        }
+        if self.delegation_sources.len() > DELEGATION_SOURCES_MAX {
+            return wrong("delegation_sources lists more than 16");
+        }
+        if self.delegation_sources.iter().any(String::is_empty) {
+            return wrong("delegation_sources holds an empty text");
+        }
         match &self.audience {
             Some(audience) if audience.is_empty() => wrong("audience is empty"),
             None if !self.accept_any_audience => {
@@ -56,13 +99,30 @@ impl IssuerConfig {
 
 /// One issuer and its keys.
 struct Issuer {
-    audience: Option<String>,
+    config: IssuerConfig,
     keys: IssuerKeys,
+}
+
+impl Issuer {
+    fn policy(&self) -> Policy<'_> {
+        let audience = self.config.audience.as_deref();
+        Policy {
+            audience: match audience {
+                Some(ours) if !self.config.accept_any_audience => Audience::Exactly(ours),
+                Some(_) | None => Audience::Any,
+            },
+            lifetime_max_s: self.config.lifetime_max_s,
+            persons: self.config.persons,
+            system_users: self.config.system_users,
+            delegation_sources: &self.config.delegation_sources,
+        }
+    }
 }
 
 /// Finds [`Proof::Token`]: a JWT signed by a configured issuer, judged by `claims.rs`.
 pub struct Bearer {
     issuers: Vec<Arc<Issuer>>,
+    remembered: Remembered,
     clock: Arc<dyn Clock>,
 }
 
@@ -89,19 +149,26 @@ impl Bearer {
             }
             names.push(issuer.name.clone());
             issuers.push(Arc::new(Issuer {
-                audience: issuer.audience.filter(|_| !issuer.accept_any_audience),
                 keys: IssuerKeys::new(
-                    issuer.name,
-                    issuer.discovery,
+                    issuer.name.clone(),
+                    issuer.discovery.clone(),
                     Arc::clone(fetch),
                     Arc::clone(clock),
                 ),
+                config: issuer,
             }));
         }
         Ok(Self {
             issuers,
+            remembered: Remembered::default(),
             clock: Arc::clone(clock),
         })
+    }
+
+    /// How many verified tokens are remembered, at most [`crate::remembered::TOKENS_MAX`].
+    #[must_use]
+    pub fn remembered_count(&self) -> usize {
+        self.remembered.len()
     }
 
     /// The issuer that calls itself `iss`. Issuers that were never reached are asked, all at once;
@@ -140,7 +207,42 @@ impl Bearer {
         }
     }
 
-    async fn prove(&self, token: &str, ctx: &CallContext) -> Result<claims::Principal, AuthError> {
+    async fn prove(&self, token: &str, ctx: &CallContext) -> Result<Principal, AuthError> {
+        let digest = Remembered::digest(token);
+        if let Some(known) = digest.and_then(|digest| self.remembered.find(&digest))
+            && let Some(principal) = self.prove_again(&known, ctx).await?
+        {
+            return Ok(principal);
+        }
+        self.verify(token, digest, ctx).await
+    }
+
+    /// Judges a token that was verified before; `None` when the issuer's keys are not the same any more.
+    async fn prove_again(
+        &self,
+        known: &Verified,
+        ctx: &CallContext,
+    ) -> Result<Option<Principal>, AuthError> {
+        let issuer = self.issuer(known.claims.issuer(), ctx).await?;
+        let keys = issuer.keys.keys(ctx).await?;
+        if !Arc::ptr_eq(&keys, &known.keys) {
+            return Ok(None);
+        }
+        self.judge(&known.claims, issuer)
+            .map(Some)
+            .map_err(|why| AuthError::Rejected(why.to_owned()))
+    }
+
+    fn judge(&self, claims: &Claims, issuer: &Issuer) -> Result<Principal, &'static str> {
+        claims.judge(&issuer.policy(), self.clock.now())
+    }
+
+    async fn verify(
+        &self,
+        token: &str,
+        digest: Option<TokenDigest>,
+        ctx: &CallContext,
+    ) -> Result<Principal, AuthError> {
         let rejected = |why: JwtError| AuthError::Rejected(why.to_string());
         let token = Unverified::parse(token).map_err(rejected)?;
         let traced = |why: String| AuthError::Rejected(format!("{why} ({})", token.trace()));
@@ -154,19 +256,35 @@ impl Bearer {
             | AuthError::Throttled { .. }
             | AuthError::Undecided(_) => error,
         })?;
-        let keys = issuer.keys.keys(ctx).await?;
-        let mut verified = token.verify(&keys);
-        if verified == Err(JwtError::UnknownKey)
-            && let Some(newer) = issuer.keys.newer(&keys, ctx).await
-        {
-            verified = token.verify(&newer);
+        let (claims, keys) = verified(&token, issuer, ctx)
+            .await?
+            .map_err(|why| traced(why.to_string()))?;
+        let claims = Claims::read(claims).map_err(|why| traced(why.to_owned()))?;
+        let principal = self.judge(&claims, issuer);
+        let principal = principal.map_err(|why| traced(why.to_owned()))?;
+        if let Some(digest) = digest.filter(|_| issuer.config.remember_tokens) {
+            let verified = Verified { claims, keys };
+            self.remembered.keep(digest, verified, self.clock.now());
         }
-        let claims = verified.map_err(|why| traced(why.to_string()))?;
-        let audience = issuer
-            .audience
-            .as_deref()
-            .map_or(Audience::Any, Audience::Exactly);
-        claims::judge(claims, iss, audience, self.clock.now()).map_err(|why| traced(why.to_owned()))
+        Ok(principal)
+    }
+}
+
+/// The claims of a token that a key of its issuer vouches for, and the set with that key. An unknown key is
+/// looked for once more among newer ones.
+async fn verified<'a>(
+    token: &'a Unverified<'_>,
+    issuer: &Issuer,
+    ctx: &CallContext,
+) -> Result<Result<(&'a Map<String, Value>, Arc<KeySet>), JwtError>, AuthError> {
+    let keys = issuer.keys.keys(ctx).await?;
+    match token.verify(&keys) {
+        Ok(claims) => Ok(Ok((claims, keys))),
+        Err(JwtError::UnknownKey) => match issuer.keys.newer(&keys, ctx).await {
+            Some(newer) => Ok(token.verify(&newer).map(|claims| (claims, newer))),
+            None => Ok(Err(JwtError::UnknownKey)),
+        },
+        Err(why) => Ok(Err(why)),
     }
 }
 
@@ -183,6 +301,8 @@ impl Authenticator for Bearer {
             let principal = self.prove(token.expose(), ctx).await?;
             Ok(Some(Proof::Token(TokenProof {
                 supplier: principal.supplier,
+                person: principal.person,
+                system_user: principal.system_user,
                 ..TokenProof::new(principal.consumer, principal.scopes, Arc::clone(token))
             })))
         })
@@ -198,8 +318,27 @@ mod tests {
             name: "maskinporten".to_owned(),
             discovery: "https://issuer.example/m".to_owned(),
             audience: Some("https://dan.example".to_owned()),
-            accept_any_audience: false,
+            ..IssuerConfig::default()
         }
+    }
+
+    #[test]
+    fn what_an_issuer_may_vouch_for_has_bounds() {
+        let wrong = |change: fn(&mut IssuerConfig)| {
+            let mut config = issuer();
+            change(&mut config);
+            config.check().is_err()
+        };
+        assert!(wrong(|config| config.lifetime_max_s = 0));
+        assert!(wrong(|config| config.lifetime_max_s = 86_401));
+        assert!(!wrong(|config| config.lifetime_max_s = 86_400));
+        assert!(wrong(
+            |config| config.delegation_sources = vec![String::new()]
+        ));
+        assert!(wrong(|config| {
+            config.delegation_sources =
+                vec!["a".to_owned(); DELEGATION_SOURCES_MAX.saturating_add(1)];
+        }));
     }
 
     #[test]

@@ -6,14 +6,15 @@
 use std::fmt;
 
 use aws_lc_rs::signature::{
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
-    RsaParameters, RsaPublicKeyComponents,
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RsaPublicKeyComponents,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 
 use dan_core::strict;
 
@@ -72,8 +73,26 @@ impl fmt::Display for JwkError {
 }
 
 enum PublicKey {
-    Rsa(RsaPublicKeyComponents<Vec<u8>>),
+    Rsa(Box<RsaKey>),
     P256(Box<VerifyingKey>),
+}
+
+/// One RSA key, read once and ready for each of its three algorithms.
+struct RsaKey {
+    sha256: ParsedPublicKey,
+    sha384: ParsedPublicKey,
+    sha512: ParsedPublicKey,
+}
+
+impl RsaKey {
+    const fn for_algorithm(&self, algorithm: Algorithm) -> Option<&ParsedPublicKey> {
+        match algorithm {
+            Algorithm::Rs256 => Some(&self.sha256),
+            Algorithm::Rs384 => Some(&self.sha384),
+            Algorithm::Rs512 => Some(&self.sha512),
+            Algorithm::Es256 => None,
+        }
+    }
 }
 
 /// One public key that may check signatures.
@@ -150,20 +169,12 @@ impl Jwk {
             return false;
         }
         match &self.key {
-            PublicKey::Rsa(key) => rsa_parameters(algorithm)
-                .is_some_and(|parameters| key.verify(parameters, message, signature).is_ok()),
+            PublicKey::Rsa(key) => key
+                .for_algorithm(algorithm)
+                .is_some_and(|key| key.verify_sig(message, signature).is_ok()),
             PublicKey::P256(key) => Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
         }
-    }
-}
-
-const fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
-    match algorithm {
-        Algorithm::Rs256 => Some(&RSA_PKCS1_2048_8192_SHA256),
-        Algorithm::Rs384 => Some(&RSA_PKCS1_2048_8192_SHA384),
-        Algorithm::Rs512 => Some(&RSA_PKCS1_2048_8192_SHA512),
-        Algorithm::Es256 => None,
     }
 }
 
@@ -216,7 +227,17 @@ fn rsa(members: &Map<String, Value>) -> Result<PublicKey, JwkError> {
     if exponent < RSA_EXPONENT_MIN || exponent % 2 == 0 {
         return Err(JwkError("the RSA exponent is weak"));
     }
-    Ok(PublicKey::Rsa(RsaPublicKeyComponents { n, e }))
+    let components = RsaPublicKeyComponents { n, e };
+    let parsed = |parameters| {
+        components
+            .to_parsed_public_key(parameters)
+            .map_err(|_rejected| JwkError("the RSA key cannot be used"))
+    };
+    Ok(PublicKey::Rsa(Box::new(RsaKey {
+        sha256: parsed(&RSA_PKCS1_2048_8192_SHA256)?,
+        sha384: parsed(&RSA_PKCS1_2048_8192_SHA384)?,
+        sha512: parsed(&RSA_PKCS1_2048_8192_SHA512)?,
+    })))
 }
 
 fn p256(members: &Map<String, Value>) -> Result<PublicKey, JwkError> {
@@ -238,6 +259,8 @@ fn p256(members: &Map<String, Value>) -> Result<PublicKey, JwkError> {
 #[derive(Debug, Default)]
 pub struct KeySet {
     keys: Vec<Jwk>,
+    /// SHA-256 of the document.
+    digest: [u8; 32],
 }
 
 /// What a set says to a token that looks for its key.
@@ -280,7 +303,15 @@ impl KeySet {
                 .ok_or(JwkError("a key of the set is no object"))?;
             keys.extend(Jwk::from_members(members));
         }
-        Ok(Self { keys })
+        Ok(Self {
+            keys,
+            digest: Sha256::digest(document).into(),
+        })
+    }
+
+    /// Whether both were read from the same bytes.
+    pub(crate) fn is_same_document(&self, other: &Self) -> bool {
+        self.digest == other.digest
     }
 
     /// Number of usable keys.

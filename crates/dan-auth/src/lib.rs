@@ -11,6 +11,7 @@ pub mod claims;
 pub mod jwk;
 pub mod jwks;
 pub mod jwt;
+pub mod remembered;
 pub mod throttle;
 
 use std::fmt;

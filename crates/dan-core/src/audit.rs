@@ -104,8 +104,10 @@ pub struct AuditRecord {
     pub key_id: String,
     /// For whom; `None` for open data.
     pub owner: Option<OrgNumber>,
-    /// Who acts for the owner.
+    /// Who acts for the owner: the supplier, or the vendor of the system whose user it is.
     pub supplier: Option<OrgNumber>,
+    /// Identifier of the Altinn system user that asked, if one did.
+    pub system_user: Option<String>,
     /// Name of the service context.
     pub context: String,
     /// The dataset, or several joined by a comma.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Code, Fault};
-use crate::party::OrgNumber;
+use crate::party::{OrgNumber, Party, PersonNumber};
 use crate::secret::Secret;
 
 /// One thing a request proves about its sender.
@@ -62,10 +62,14 @@ pub struct Allowance {
 /// What a verified token says about who presents it.
 #[derive(Debug)]
 pub struct TokenProof {
-    /// The `consumer` organisation.
+    /// The organisation it stands for: the `consumer`, or who owns the system user.
     pub org: OrgNumber,
-    /// The `supplier` that acts for the consumer, if any.
+    /// Who acts for that organisation, if any: the `supplier`, or the vendor of the system.
     pub supplier: Option<OrgNumber>,
+    /// The person it was issued for (`pid`); such a token is good for nobody else's data.
+    pub person: Option<PersonNumber>,
+    /// Identifier of the Altinn system user that it was issued for: a UUID in text form.
+    pub system_user: Option<String>,
     /// Whole-word scopes.
     pub scopes: Vec<String>,
     /// The token itself, for sources that are asked with it.
@@ -79,6 +83,8 @@ impl TokenProof {
         Self {
             org,
             supplier: None,
+            person: None,
+            system_user: None,
             scopes,
             token,
         }
@@ -93,6 +99,8 @@ pub struct Caller {
     allowance: Allowance,
     owner: OrgNumber,
     supplier: Option<OrgNumber>,
+    person: Option<PersonNumber>,
+    system_user: Option<String>,
     scopes: Vec<String>,
     token: Option<Arc<Secret>>,
 }
@@ -137,7 +145,7 @@ impl Caller {
                 "API key, token and certificate must name the same organisation",
             ));
         }
-        let (supplier, scopes, token) = match bearer {
+        let proof = match bearer {
             Some(proof) => {
                 if !proof.scopes.iter().any(|scope| opens_the_door(scope)) {
                     return Err(Fault::with(
@@ -145,19 +153,62 @@ impl Caller {
                         "the token needs a scope altinn:dataaltinnno, altinn:dataaltinnno/… or dan:…",
                     ));
                 }
-                (proof.supplier, proof.scopes, Some(proof.token))
+                Some(proof)
             }
-            None => (None, key.scopes, None),
+            None => None,
         };
-        Ok(Self {
+        let certified = Self {
             key_id: key.id,
             context_id: key.context_id,
             allowance: key.allowance,
             owner,
-            supplier,
-            scopes,
-            token,
+            supplier: None,
+            person: None,
+            system_user: None,
+            scopes: key.scopes,
+            token: None,
+        };
+        Ok(match proof {
+            None => certified,
+            Some(proof) => Self {
+                supplier: proof.supplier,
+                person: proof.person,
+                system_user: proof.system_user,
+                scopes: proof.scopes,
+                token: Some(proof.token),
+                ..certified
+            },
         })
+    }
+
+    /// Whether this caller may ask about `subject` at all: a token that was issued for a person is good for that
+    /// person's own data and for nothing else.
+    ///
+    /// # Errors
+    /// 1019 when the token stands for somebody else, or there is no subject.
+    pub fn check_subject(&self, subject: Option<&Party>) -> Result<(), Fault> {
+        match (&self.person, subject) {
+            (None, _) => Ok(()),
+            (Some(person), Some(Party::Person(subject))) if person == subject => Ok(()),
+            (Some(_), _) => Err(Fault::with(
+                Code::AuthorizationFailed,
+                "the token was issued for a person (pid), who must be the subject",
+            )),
+        }
+    }
+
+    /// Refuses a caller whose token stands for one person, where the answer would be about many subjects.
+    ///
+    /// # Errors
+    /// 1019 when the token was issued for a person.
+    pub fn check_not_for_one_person(&self) -> Result<(), Fault> {
+        match self.person {
+            None => Ok(()),
+            Some(_) => Err(Fault::with(
+                Code::AuthorizationFailed,
+                "the token was issued for a person (pid); ask with a token of the organisation",
+            )),
+        }
     }
 
     /// Public identifier of the API key.
@@ -188,6 +239,12 @@ impl Caller {
     #[must_use]
     pub const fn supplier(&self) -> Option<OrgNumber> {
         self.supplier
+    }
+
+    /// The system user that the token was issued for.
+    #[must_use]
+    pub fn system_user(&self) -> Option<&str> {
+        self.system_user.as_deref()
     }
 
     /// Scopes of the token; of the key for a caller with a certificate only.
@@ -235,6 +292,72 @@ mod tests {
             vec![scope.to_owned()],
             Arc::new(Secret::new("t".to_owned())),
         ))
+    }
+
+    fn delegated(owner: &str, supplier: &str) -> Proof {
+        let Proof::Token(proof) = token(owner, "dan:test") else {
+            unreachable!("token() makes tokens")
+        };
+        Proof::Token(TokenProof {
+            supplier: OrgNumber::parse(supplier),
+            ..proof
+        })
+    }
+
+    fn certificate(org: &str) -> Proof {
+        Proof::Certificate {
+            org: OrgNumber::parse(org).unwrap(),
+        }
+    }
+
+    #[test]
+    fn keys_and_certificates_are_the_consumers_also_when_a_supplier_acts() {
+        let caller = Caller::join(vec![
+            key(Some(OWNER)),
+            delegated(OWNER, OTHER),
+            certificate(OWNER),
+        ])
+        .unwrap();
+        assert_eq!(caller.owner().as_str(), OWNER);
+        assert_eq!(caller.supplier(), OrgNumber::parse(OTHER));
+        for proofs in [
+            vec![key(None), delegated(OWNER, OTHER), certificate(OTHER)],
+            vec![key(Some(OTHER)), delegated(OWNER, OTHER)],
+            vec![key(Some(OWNER)), delegated(OTHER, OWNER)],
+        ] {
+            assert_eq!(code(proofs), Some(Code::AuthorizationFailed));
+        }
+    }
+
+    #[test]
+    fn a_token_of_a_person_is_good_for_that_person_only() {
+        let person = |number| PersonNumber::parse(number).unwrap();
+        let Proof::Token(proof) = token(OWNER, "dan:test") else {
+            unreachable!("token() makes tokens")
+        };
+        let proof = Proof::Token(TokenProof {
+            person: Some(person("07056120453")),
+            ..proof
+        });
+        let caller = Caller::join(vec![key(None), proof]).unwrap();
+        let own = Party::Person(person("07056120453"));
+        assert!(caller.check_subject(Some(&own)).is_ok());
+        let others = [
+            Some(Party::Person(person("03065001488"))),
+            Some(Party::Organisation(OrgNumber::parse(OWNER).unwrap())),
+            Some(Party::Custom("07056120453".to_owned())),
+            None,
+        ];
+        for subject in others {
+            let refused = caller.check_subject(subject.as_ref()).unwrap_err();
+            assert_eq!(refused.code, Code::AuthorizationFailed);
+            assert!(!refused.description().contains("0705612"));
+        }
+        assert!(caller.check_not_for_one_person().is_err());
+        assert!(!format!("{caller:?}").contains("0705612"));
+        let organisation = Caller::join(vec![key(None), token(OWNER, "dan:test")]).unwrap();
+        assert!(organisation.check_subject(None).is_ok());
+        assert!(organisation.check_not_for_one_person().is_ok());
     }
 
     fn code(proofs: Vec<Proof>) -> Option<Code> {

@@ -219,7 +219,8 @@ impl Inquiry {
     /// Reads an application, checks 1 to 8 of `wire-api.md` §11 in that order.
     ///
     /// # Errors
-    /// 1001, 1004, 1008, 1006, 1007, 1017, 1018 or 1014, the first that applies.
+    /// 1001, 1004, 1008, 1006, 1007, 1017, 1018 or 1014, the first that applies; 1019 when the caller's
+    /// token stands for a person who is not the subject.
     pub fn new(
         application: Application,
         caller: &Caller,
@@ -239,6 +240,7 @@ impl Inquiry {
         check_sizes(&application)?;
         let requestor = parse_requestor(application.requestor.as_deref(), reading.realm)?;
         let subject = parse_subject(&application, &context, reading)?;
+        caller.check_subject(subject.as_ref())?;
         check_legal_bases(&application)?;
         check_datasets(&application.datasets)?;
         let asked = resolve(application.datasets, &context, reading)?;

@@ -30,6 +30,8 @@ pub(crate) struct Grant {
     pub(crate) consumer: Option<String>,
     /// The audience asked for.
     pub(crate) resource: Option<String>,
+    /// The organisation whose system user of Altinn the client wants to be.
+    pub(crate) system_user_org: Option<String>,
 }
 
 /// An error of RFC 6749 §5.2.
@@ -159,6 +161,28 @@ fn grant(claims: &Map<String, Value>) -> Result<Grant, Refusal> {
         scope: scopes.join(" "),
         consumer,
         resource: text("resource").map(str::to_owned),
+        system_user_org: system_user_org(claims.get("authorization_details"))?,
+    })
+}
+
+/// The owner in `[{"type": "urn:altinn:systemuser", "systemuser_org": {"authority", "ID"}}]` (clients.md §8).
+fn system_user_org(details: Option<&Value>) -> Result<Option<String>, Refusal> {
+    let details = match details {
+        None | Some(Value::Null) => return Ok(None),
+        Some(details) => details,
+    };
+    let one = details.as_array().and_then(|all| match all.as_slice() {
+        [one] if one["type"] == "urn:altinn:systemuser" => Some(one),
+        _ => None,
+    });
+    let owner = one
+        .map(|one| &one["systemuser_org"])
+        .filter(|owner| owner["authority"] == "iso6523-actorid-upis")
+        .and_then(|owner| owner["ID"].as_str()?.strip_prefix("0192:"))
+        .filter(|number| is_organisation_number(number));
+    owner.map(|owner| Some(owner.to_owned())).ok_or(Refusal {
+        error: "invalid_authorization_details",
+        description: "authorization_details is not one urn:altinn:systemuser with a systemuser_org",
     })
 }
 
@@ -181,6 +205,11 @@ mod tests {
 
     fn claims() -> Value {
         json!({"aud": ISSUER, "iss": "client-1", "scope": "a:b  c:d", "iat": NOW, "exp": NOW + 120, "jti": "1"})
+    }
+
+    fn details(owner: &str) -> Value {
+        let owner = json!({"authority": "iso6523-actorid-upis", "ID": owner});
+        json!([{"type": "urn:altinn:systemuser", "systemuser_org": owner, "externalRef": "x"}])
     }
 
     fn with(name: &str, value: Value) -> Value {
@@ -225,6 +254,8 @@ mod tests {
             with("exp", json!(NOW + 1)),
             with("consumer_org", json!("991825827")),
             with("consumer_org", Value::Null),
+            with("authorization_details", Value::Null),
+            with("authorization_details", details("0192:991825827")),
             with("resource", json!("https://api")),
         ] {
             assert!(
@@ -256,6 +287,18 @@ mod tests {
             (
                 with("consumer_org", json!(991_825_827_u64)),
                 "invalid_grant",
+            ),
+            (
+                with("authorization_details", json!([])),
+                "invalid_authorization_details",
+            ),
+            (
+                with("authorization_details", json!([{"type": "x"}])),
+                "invalid_authorization_details",
+            ),
+            (
+                with("authorization_details", details("0192:991825828")),
+                "invalid_authorization_details",
             ),
         ] {
             let refusal = check(&jws(&header(), &claims), ISSUER, NOW).unwrap_err();

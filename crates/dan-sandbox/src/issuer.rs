@@ -3,18 +3,22 @@
 use aws_lc_rs::error::Unspecified;
 use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 use crate::assertion::{self, ALGORITHMS, Grant, JWT_GRANT, Refusal};
-use crate::keys::{Keys, RsaKey, Signer};
+use crate::keys::{RsaKey, Signer};
 use crate::people::DEFAULT_ORGANISATION;
 use crate::reply::{self, Call, Form, Reply};
+use crate::ring::{self, Ring};
+use crate::wish::{self, Key, Wish, identifier};
 
 /// Where the token generator listens, as Altinn's does.
 pub(crate) const GENERATOR_PATH: &str = "/api/GetEnterpriseToken";
+/// Exchanges the keys.
+pub(crate) const ROTATE_PATH: &str = "/control/issuer/rotate";
 /// How long an honest token lives, seconds.
 const LIFETIME: i64 = 600;
 /// What the k6 suite asks for when it means none, and what it gets beside it (clients.md §4).
@@ -26,21 +30,8 @@ pub(crate) struct Issuer {
     /// Ends in a slash, as Maskinporten's does.
     name: String,
     audience: String,
-    keys: Keys,
+    keys: Ring,
     unpublished: OnceCell<RsaKey>,
-}
-
-/// What makes a token of the generator differ from an honest one.
-struct Wish {
-    claims: Value,
-    alg: Option<String>,
-    key: Key,
-}
-
-enum Key {
-    Published,
-    Ec,
-    Unknown,
 }
 
 impl Issuer {
@@ -53,7 +44,7 @@ impl Issuer {
             base: base.to_owned(),
             name: format!("{base}/"),
             audience,
-            keys: made_aside(Keys::generate).await?,
+            keys: Ring::new(ring::new_keys().await?),
             unpublished: OnceCell::new(),
         })
     }
@@ -107,7 +98,12 @@ impl Issuer {
         let grant = assertion::check(assertion, &self.name, now)?;
         let claims = self.claims_of(&grant, now);
         Ok(self
-            .signed(Key::Published, None, &claims)
+            .signed(&Wish {
+                claims,
+                header: Map::new(),
+                alg: None,
+                key: Key::Published,
+            })
             .await
             .map_or_else(failed, |access_token| {
                 reply::ok(&json!({
@@ -130,8 +126,12 @@ impl Issuer {
         }
         if consumer.is_some() {
             set(&mut claims, "supplier", identifier(own));
-            let source = json!(format!("{}/altinn", self.base));
+            let source = json!(delegation_source(&self.base));
             set(&mut claims, "delegation_source", source);
+        }
+        if let Some(owner) = &grant.system_user_org {
+            let details = wish::system_user(wish::SYSTEM_USER, owner);
+            set(&mut claims, "authorization_details", details);
         }
         claims
     }
@@ -165,58 +165,56 @@ impl Issuer {
         }
         let wish = call
             .query()
-            .ok_or("the query cannot be decoded")
+            .ok_or_else(|| "the query cannot be decoded".to_owned())
             .and_then(|query| self.wished(&query, seconds(now_ms)));
         match wish {
-            Ok(wish) => self
-                .signed(wish.key, wish.alg.as_deref(), &wish.claims)
-                .await
-                .map_or_else(failed, |token| {
-                    reply::bytes(StatusCode::OK, "text/plain; charset=utf-8", token.into())
-                }),
-            Err(description) => refused(&Refusal {
-                error: "invalid_request",
-                description,
+            Ok(wish) => self.signed(&wish).await.map_or_else(failed, |token| {
+                reply::bytes(StatusCode::OK, "text/plain; charset=utf-8", token.into())
             }),
+            Err(description) => reply::json(
+                StatusCode::BAD_REQUEST,
+                &json!({ "error": "invalid_request", "error_description": description }),
+            ),
         }
     }
 
-    fn wished(&self, query: &Form, now: i64) -> Result<Wish, &'static str> {
+    fn wished(&self, query: &Form, now: i64) -> Result<Wish, String> {
         let scopes = query
             .get("scopes")
             .ok_or("scopes is missing; it may be empty")?;
         let organisation = query.get("orgNo").unwrap_or(DEFAULT_ORGANISATION);
-        let mut claims = self.honest(&scope_of(scopes), organisation, now);
-        for name in ["iss", "aud"] {
-            if let Some(value) = query.get(name) {
-                set(&mut claims, name, json!(value));
-            }
-        }
-        if let Some(text) = query.get("exp") {
-            let Ok(from_now) = text.parse::<i64>() else {
-                return Err("exp is whole seconds from now");
-            };
-            let expires = now.saturating_add(from_now);
-            set(&mut claims, "exp", json!(expires));
-            if from_now <= 0 {
-                // An expired token was issued before it expired.
-                set(&mut claims, "iat", json!(expires.saturating_sub(LIFETIME)));
-            }
-        }
-        if let Some(person) = query.get("pid") {
-            set(&mut claims, "pid", json!(person));
-        }
-        if let Some(supplier) = query.get("supplier") {
-            set(&mut claims, "supplier", identifier(supplier));
-        }
-        let key = match query.get("key") {
-            None => Key::Published,
-            Some("ec") => Key::Ec,
-            Some("unknown") => Key::Unknown,
-            Some(_) => return Err("key is ec or unknown"),
+        let honest = match self.honest(&scope_of(scopes), organisation, now) {
+            Value::Object(claims) => claims,
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => Map::new(),
         };
-        let alg = query.get("alg").map(str::to_owned);
-        Ok(Wish { claims, alg, key })
+        let source = delegation_source(&self.base);
+        Wish::read(query, honest, &source, (now, LIFETIME))
+    }
+
+    /// Signs with new keys from now on (`/control/issuer/rotate`); with `drop=true` the old ones are published no
+    /// more.
+    pub(crate) async fn rotate(&self, call: &Call) -> Reply {
+        if !matches!(*call.method(), Method::POST | Method::PUT) {
+            return reply::method_not_allowed("POST, PUT");
+        }
+        let drop_old = match call.query().as_ref().map(|query| query.get("drop")) {
+            Some(None | Some("false")) => false,
+            Some(Some("true")) => true,
+            Some(Some(_)) | None => {
+                return reply::refused(StatusCode::BAD_REQUEST, "drop is true or false");
+            }
+        };
+        match ring::new_keys().await {
+            Ok(keys) => {
+                self.keys.rotate(keys, drop_old);
+                reply::ok(&json!({ "kid": self.keys.current().kid() }))
+            }
+            Err(unspecified) => failed(unspecified),
+        }
     }
 
     /// The token of a call, when it is an honest one of this identity provider that has not expired. Whom it was issued to
@@ -236,13 +234,8 @@ impl Issuer {
         }
     }
 
-    async fn signed(
-        &self,
-        key: Key,
-        alg: Option<&str>,
-        claims: &Value,
-    ) -> Result<String, Unspecified> {
-        let signer = match key {
+    async fn signed(&self, wish: &Wish) -> Result<String, Unspecified> {
+        let signer = match wish.key {
             Key::Published => Signer::Published,
             Key::Ec => Signer::Ec,
             Key::Unknown => Signer::Unpublished(
@@ -251,8 +244,15 @@ impl Issuer {
                     .await?,
             ),
         };
-        self.keys.token(signer, alg, claims)
+        let alg = wish.alg.as_deref();
+        let keys = self.keys.current();
+        keys.token(signer, alg, &wish.header, &wish.claims)
     }
+}
+
+/// Where delegations are looked up, in the words of a token.
+pub(crate) fn delegation_source(base: &str) -> String {
+    format!("{base}/delegations")
 }
 
 async fn made_aside<T: Send + 'static>(
@@ -273,11 +273,6 @@ fn scope_of(text: &str) -> String {
         }
     }
     scopes.join(" ")
-}
-
-/// An organisation as Maskinporten names it (ISO 6523; 0192 is Norway's register).
-fn identifier(organisation: &str) -> Value {
-    json!({ "authority": "iso6523-actorid-upis", "ID": format!("0192:{organisation}") })
 }
 
 fn set(claims: &mut Value, name: &str, value: Value) {

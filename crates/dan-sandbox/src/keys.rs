@@ -13,7 +13,7 @@ use aws_lc_rs::signature::{
 use aws_lc_rs::{encoding, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 /// An RSA key with what verifiers need of it.
@@ -106,7 +106,7 @@ pub(crate) enum Signer<'a> {
     Unpublished(&'a RsaKey),
 }
 
-/// The published keys.
+/// A pair of keys, one of each kind.
 pub(crate) struct Keys {
     rsa: RsaKey,
     ec: EcKey,
@@ -124,24 +124,30 @@ impl Keys {
         })
     }
 
-    /// The JWK set (RFC 7517 §5).
-    pub(crate) fn published(&self) -> Value {
-        json!({ "keys": [
-            {
+    /// Both as JWK (RFC 7517 §4), the RSA key first.
+    pub(crate) fn published(&self) -> [Value; 2] {
+        [
+            json!({
                 "kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.rsa.kid,
                 "n": self.rsa.modulus, "e": self.rsa.exponent,
-            },
-            {
+            }),
+            json!({
                 "kty": "EC", "use": "sig", "alg": "ES256", "crv": "P-256", "kid": self.ec.kid,
                 "x": self.ec.x, "y": self.ec.y,
-            },
-        ]})
+            }),
+        ]
+    }
+
+    /// Identifier of the RSA key.
+    pub(crate) fn kid(&self) -> &str {
+        &self.rsa.kid
     }
 
     /// A compact JWS (RFC 7515 §7.1) over `claims`.
     ///
     /// `alg` is written as given; an algorithm that does not exist gets a signature of RS256, `none` in any case of
-    /// letters gets none, and HS* is keyed with the public RSA key. Without `alg` the token is honest.
+    /// letters gets none, and HS* is keyed with the public RSA key. Without `alg` the token is honest. Members of
+    /// `header` stand in place of the honest ones.
     ///
     /// # Errors
     /// When the library cannot sign.
@@ -149,6 +155,7 @@ impl Keys {
         &self,
         signer: Signer<'_>,
         alg: Option<&str>,
+        header: &Map<String, Value>,
         claims: &Value,
     ) -> Result<String, Unspecified> {
         let (rsa, kid, own_alg) = match signer {
@@ -157,8 +164,13 @@ impl Keys {
             Signer::Unpublished(key) => (key, &key.kid, "RS256"),
         };
         let alg = alg.unwrap_or(own_alg);
-        let header = json!({ "alg": alg, "typ": "JWT", "kid": kid });
-        let signed = format!("{}.{}", encode(&header), encode(claims));
+        let honest = [("alg", alg), ("typ", "JWT"), ("kid", kid)];
+        let mut members: Map<String, Value> = honest
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), json!(value)))
+            .collect();
+        members.extend(header.clone());
+        let signed = format!("{}.{}", encode(&members.into()), encode(claims));
         let signature = self.sign(rsa, alg, signed.as_bytes())?;
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
@@ -228,7 +240,8 @@ mod tests {
         let keys = Keys::generate().unwrap();
         let other = RsaKey::generate().unwrap();
         let claims = json!({ "scope": "a:b" });
-        let token = |signer: Signer<'_>, alg| keys.token(signer, alg, &claims).unwrap();
+        let token =
+            |signer: Signer<'_>, alg| keys.token(signer, alg, &Map::new(), &claims).unwrap();
         for good in [token(Signer::Published, None), token(Signer::Ec, None)] {
             assert_eq!(keys.claims(&good), Some(claims.clone()));
             let (rest, signature) = good.rsplit_once('.').unwrap();

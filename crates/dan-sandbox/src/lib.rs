@@ -15,14 +15,28 @@
 //! | `/altinn/…` | Altinn 3: exchange of tokens, rights, roles, for a token | `altinn` |
 //! | `PUT`, `DELETE /control/faults/{name}` | makes a service fail, or ends it | |
 //! | `GET`, `DELETE /control/calls/{name}` | counts its calls, or starts over | |
+//! | `POST`, `PUT /control/issuer/rotate` | signs tokens with new keys; `?drop=true`: the old ones are published no more | |
 //!
 //! A fault is `{"delay_ms", "status", "body", "times", "drop"}`, all optional: wait, answer with that status (200 when
 //! only a body is given) and that body (text as it stands, anything else as JSON) instead of the real answer, for that
 //! many calls, or close the connection without an answer. `path` in the calls has the query.
 //!
-//! The token generator takes `scopes` and `orgNo`, and to lie `iss`, `aud`, `exp`, `pid`, `supplier`, `alg` (written
-//! into the header as it stands beside the key id of the RSA key, and signed with that algorithm where it exists) and
-//! `key` (`unknown`: a key nobody can look up; `ec`: the published P-256 key, which is no lie).
+//! The token generator takes `scopes` and `orgNo`, and to lie:
+//!
+//! | Name | What the token then says |
+//! |---|---|
+//! | `iss`, `aud`, `pid` | that text |
+//! | `exp`, `iat`, `nbf` | that many whole seconds from now, perhaps negative |
+//! | `supplier` | that organisation acts for `orgNo`; only with `delegation_source` does the sandbox's node believe it |
+//! | `delegation_source` | that text; empty: the one that the sandbox's node trusts |
+//! | `systemuser`, `systemuser_org` | that system user (a UUID; empty: some) of that organisation; `orgNo` is the vendor |
+//! | `cnf` | bound to the key with that thumbprint |
+//! | `claim.NAME`, `without` | any claim (JSON, else text); that claim is left out |
+//! | `typ`, `kid`, `header.NAME` | that in the header |
+//! | `alg` | that in the header, beside the key id of the RSA key, and signed so where it exists |
+//! | `key` | `unknown`: signed with a key nobody can look up; `ec`: with the published P-256 key, which is no lie |
+//!
+//! Names that Altinn's own generator has (`env`, `org` and others) change nothing; every other name is refused.
 //!
 //! Everything in it is invented, nothing is stored, and nobody is let in from outside the machine.
 
@@ -37,9 +51,11 @@ mod people;
 mod plugin;
 mod register;
 mod reply;
+mod ring;
 mod server;
 mod units;
 mod upstream;
+mod wish;
 
 use std::convert::Infallible;
 use std::io;
@@ -133,6 +149,13 @@ impl Sandbox {
     #[must_use]
     pub fn issuer_discovery_url(&self) -> String {
         format!("{}/.well-known/oauth-authorization-server", self.base_url())
+    }
+
+    /// What `delegation_source` of its suppliers' tokens says: one of `issuers.delegation_sources` of the
+    /// configuration.
+    #[must_use]
+    pub fn delegation_source(&self) -> String {
+        issuer::delegation_source(&self.base_url())
     }
 
     /// The endpoint for JWT grants: `token_client.token_endpoint` of the configuration.

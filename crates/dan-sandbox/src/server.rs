@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use crate::Clock;
 use crate::control::{Control, Service};
 use crate::fault::Dropped;
-use crate::issuer::{GENERATOR_PATH, Issuer};
+use crate::issuer::{GENERATOR_PATH, Issuer, ROTATE_PATH};
 use crate::reply::{self, Call, Reply};
 use crate::{altinn, plugin, register, upstream};
 
@@ -117,6 +117,7 @@ impl World {
             Some(Service::Altinn) => altinn::answer(&call, &self.issuer, now),
             Some(Service::Plugin) => plugin::answer(&call, now),
             None if call.path() == GENERATOR_PATH => self.issuer.generate(&call, now).await,
+            None if call.path() == ROTATE_PATH => self.issuer.rotate(&call).await,
             None if call.path().starts_with("/control/") => self.control.answer(&call),
             None => reply::no_such_route(),
         })

@@ -222,6 +222,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn keys_are_rotated_and_the_old_ones_stay_until_they_are_dropped() {
+        let world = world().await;
+        let rotate = |method: &'static str, query: &'static str| async move {
+            let head = format!("{method} /control/issuer/rotate{query}");
+            send(world.address, &head, b"").await.unwrap()
+        };
+        let first = generated(world.address, "scopes=a").await;
+        let answer = rotate("POST", "").await;
+        assert_eq!(answer.status, 200);
+        let second = generated(world.address, "scopes=a").await;
+        assert_eq!(second.header["kid"], answer.json()["kid"]);
+        assert_ne!(second.header["kid"], first.header["kid"]);
+        let keys = published(world.address).await;
+        assert_eq!(keys.len(), 4);
+        assert!(verifies(&second, &keys[0], &RSA_PKCS1_2048_8192_SHA256));
+        assert!(verifies(&first, &keys[2], &RSA_PKCS1_2048_8192_SHA256));
+        assert_eq!(rotate("PUT", "?drop=true").await.status, 200);
+        assert_eq!(published(world.address).await.len(), 2);
+        assert_eq!(rotate("POST", "?drop=maybe").await.status, 400);
+        assert_eq!(rotate("GET", "").await.status, 405);
+        world.stop().await;
+    }
+
+    #[tokio::test]
     async fn any_basic_credentials_will_do_and_no_others() {
         let world = world().await;
         let asked = |credentials: &'static str| async move {
@@ -246,6 +270,7 @@ mod tests {
             "scopes=a&exp=1.5",
             "scopes=a&exp=99999999999999999999",
             "scopes=a&key=mine",
+            "scopes=a&suplier=991825827",
             "scopes=%zz",
         ] {
             let answer = get(world.address, &format!("{GENERATOR}?{query}")).await;
@@ -300,7 +325,19 @@ mod tests {
         assert_eq!(token.claims["consumer"]["ID"], "0192:974760673");
         assert_eq!(token.claims["supplier"]["ID"], "0192:991825827");
         assert!(token.claims["delegation_source"].is_string());
+        assert_eq!(token.claims["delegation_source"], world.delegation_source());
         assert_eq!(token.claims["aud"], "https://source.example");
+
+        claims["consumer_org"] = Value::Null;
+        let owner = json!({"authority": "iso6523-actorid-upis", "ID": "0192:974760673"});
+        claims["authorization_details"] =
+            json!([{"type": "urn:altinn:systemuser", "systemuser_org": owner}]);
+        let body = format!("grant_type={JWT_GRANT}&assertion={}", assertion(&claims));
+        let answer = post_token(world.address, FORM, &body).await.json();
+        let token = taken_apart(text(&answer, "access_token"));
+        let details = &token.claims["authorization_details"][0];
+        assert_eq!(details["systemuser_org"], owner);
+        assert_eq!(token.claims["consumer"]["ID"], "0192:991825827");
     }
 
     #[tokio::test]

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use dan_core::dataset::Dataset;
 use dan_core::evidence::{Evidence, EvidenceValue, Harvest, SourceCall};
 use dan_core::ports::{
-    CallContext, Clock, Fetch, FetchError, FetchReply, FetchRequest, HarvestOrder, Method,
-    PortFuture, Source, SourceError, SourceFailure,
+    CallContext, Clock, FactError, Fetch, FetchError, FetchReply, FetchRequest, HarvestOrder,
+    Method, PortFuture, Source, SourceError, SourceFailure,
 };
 use dan_core::requirement::CpvList;
 use dan_core::secret::Secret;
@@ -19,6 +19,8 @@ use dan_core::time::Timestamp;
 use serde_json::Value;
 use tokio::time::timeout_at;
 
+use crate::authorities::tokens::{TokenIssuer, TokenWish, is_token};
+use crate::declared::token::Brought;
 use crate::keeper::Discover;
 use crate::plugin_definition::read_datasets;
 use crate::plugin_reader::read_json;
@@ -57,6 +59,7 @@ pub struct PluginSource {
     name: String,
     url: String,
     key: Option<Arc<Secret>>,
+    tokens: Option<Arc<dyn TokenIssuer>>,
     fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
 }
@@ -75,9 +78,17 @@ impl PluginSource {
             name: name.to_owned(),
             url: url.trim_end_matches('/').to_owned(),
             key,
+            tokens: None,
             fetch,
             clock,
         }
+    }
+
+    /// Where the plugin's tokens come from. Without it, datasets that are asked with a token are out of
+    /// reach unless the caller brings one.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Option<Arc<dyn TokenIssuer>>) -> Self {
+        Self { tokens, ..self }
     }
 
     /// Asks the plugin what it offers, within `ctx.deadline`. Datasets whose definition cannot be
@@ -117,7 +128,8 @@ impl PluginSource {
                 ..error
             });
         }
-        let request = self.request(order)?;
+        let token = self.token(order, ctx).await?;
+        let request = self.request(order, token.as_deref())?;
         let answer = timeout_at(ctx.deadline, self.fetch.fetch(request, ctx)).await;
         let reply = answer
             .unwrap_or(Err(FetchError::Timeout))
@@ -139,9 +151,12 @@ impl PluginSource {
         })
     }
 
-    fn request(&self, order: &HarvestOrder) -> Result<FetchRequest, SourceError> {
+    fn request(
+        &self,
+        order: &HarvestOrder,
+        token: Option<&Secret>,
+    ) -> Result<FetchRequest, SourceError> {
         let dataset = order.dataset();
-        let token = self.token(order)?;
         let parameters: Vec<_> = order.parameters().iter().map(WireParameter::from).collect();
         let body = HarvesterRequest {
             organization_number: order.expose_subject_text(),
@@ -154,7 +169,7 @@ impl PluginSource {
             evidence_code_name: order.public_name(),
             parameters: Some(parameters).filter(|parameters| !parameters.is_empty()),
             jwt: None,
-            mp_token: token.map(|token| token.expose()),
+            mp_token: token.map(Secret::expose),
         };
         let body = serde_json::to_vec(&body).map_err(|_unwritable| {
             self.error(
@@ -183,22 +198,50 @@ impl PluginSource {
         })
     }
 
-    /// Only datasets with scopes of their own are asked with a token, open data never
-    /// (`engine.md` §5.4, §5.8); first match of `wire-api.md` §2.5 wins.
-    fn token<'a>(&self, order: &'a HarvestOrder) -> Result<Option<&'a Arc<Secret>>, SourceError> {
-        if order.dataset().source_scopes.is_none() || order.context().is_none() {
+    /// Only datasets with scopes of their own are asked with a token, open data and what rests on consent
+    /// never (`engine.md` §5.4, §5.8). The first match of `wire-api.md` §2.5 wins: the caller's token goes
+    /// out only where he says so, and one of ours is on behalf of the owner only where he says so. Never
+    /// without one where one is needed (`engine.md` W-22).
+    async fn token(
+        &self,
+        order: &HarvestOrder,
+        ctx: &CallContext,
+    ) -> Result<Option<Arc<Secret>>, SourceError> {
+        let Some(scope) = &order.dataset().source_scopes else {
+            return Ok(None);
+        };
+        if order.context().is_none() || order.rests_on_consent() {
             return Ok(None);
         }
-        let tokens = order.tokens();
-        let reused = order.caller_token().filter(|_| tokens.reuse);
-        match reused.or(tokens.forwarded.as_ref()) {
-            Some(token) => Ok(Some(token)),
-            // A token of our own would have to be fetched; going without one is not an option (W-22).
-            None => Err(self.error(
-                SourceFailure::Unreachable,
-                DETAIL_NOT_ASKED,
-                "no token client",
+        let brought = Brought::of(order);
+        if let Some(token) = brought.reused.or(brought.forwarded) {
+            if is_token(token.expose()) {
+                return Ok(Some(token));
+            }
+            let cause = "the token that is offered cannot be sent";
+            return Err(SourceError {
+                text: Some(cause.to_owned()),
+                ..self.error(SourceFailure::Refused, DETAIL_NOT_ASKED, cause)
+            });
+        }
+        let wish = TokenWish {
+            consumer: brought.on_behalf_of,
+            ..TokenWish::own(scope.clone())
+        };
+        let issuer = self.tokens.as_ref();
+        let issuer = issuer.ok_or_else(|| self.no_token("this node", "no token client"))?;
+        let given = issuer.token(&wish, ctx).await;
+        given.map(Some).map_err(|FactError { authority, cause }| {
+            self.no_token(&authority, &format!("no token from {authority}: {cause}"))
+        })
+    }
+
+    fn no_token(&self, authority: &str, cause: &str) -> SourceError {
+        SourceError {
+            text: Some(format!(
+                "there is no token for the source: {authority} gives none"
             )),
+            ..self.error(SourceFailure::Unreachable, DETAIL_NOT_ASKED, cause)
         }
     }
 

@@ -32,7 +32,6 @@ mod tests {
     use dan_source::plugin::{
         BINARY_BYTES_MAX, DISCOVERY_BYTES_MAX, PluginSource, REPLY_BYTES_MAX,
     };
-    use dan_source::protect::DETAIL_NOT_ASKED;
     use serde_json::{Value, json};
     use tokio::time::Instant;
 
@@ -342,51 +341,6 @@ mod tests {
         let body = sent(&fetch).1;
         assert_eq!(body["organizationNumber"], COMPANY);
         assert_eq!(body["subjectParty"]["id"], format!("0192:{COMPANY}"));
-    }
-
-    #[tokio::test]
-    async fn tokens_go_to_datasets_with_scopes_only_and_in_dan_s_order_w22() {
-        let forwarded = || Some(Arc::new(Secret::new("forwarded".to_owned())));
-        let offered = |reuse, forwarded, own| OfferedTokens {
-            reuse,
-            forwarded,
-            on_behalf_of_owner: own,
-        };
-        for (scopes, tokens, expected) in [
-            (None, offered(true, forwarded(), true), Ok(json!(null))),
-            (
-                Some("a:b"),
-                offered(true, forwarded(), false),
-                Ok(json!("token")),
-            ),
-            (
-                Some("a:b"),
-                offered(false, forwarded(), true),
-                Ok(json!("forwarded")),
-            ),
-            (Some("a:b"), offered(false, None, true), Err(())),
-            (Some("a:b"), offered(false, None, false), Err(())),
-        ] {
-            let mut dataset = builders::dataset("d");
-            dataset.source_scopes = scopes.map(str::to_owned);
-            let order = order_of(dataset, application(&["d"]), tokens).await;
-            let fetch = Scripted::new([reply(200, "[]")]);
-            let answer = plugin(&fetch).harvest(&order, &call_context()).await;
-            match expected {
-                Ok(token) => {
-                    answer.unwrap();
-                    assert_eq!(sent(&fetch).1["mpToken"], token);
-                }
-                // Never without a token where one is needed (W-22).
-                Err(()) => {
-                    let error = answer.unwrap_err();
-                    assert_eq!(error.failure, SourceFailure::Unreachable);
-                    assert_eq!(error.detail, DETAIL_NOT_ASKED);
-                    assert!(error.cause.contains("no token client"));
-                    assert!(fetch.seen().is_empty(), "the plugin was asked");
-                }
-            }
-        }
     }
 
     #[tokio::test]

@@ -46,6 +46,7 @@ mod tests {
             client_id: "client-1".to_owned(),
             key_id: Some("key-1".to_owned()),
             key: Secret::new(key().0.clone()),
+            certificate: None,
         }
     }
 
@@ -158,7 +159,7 @@ mod tests {
         })
         .await;
         assert_eq!(thumbprint["kid"].as_str().unwrap().len(), 43);
-        let der = STANDARD.encode("certificate");
+        let der = STANDARD.encode([b"certificate".as_slice(), &key().1].concat());
         let certificate =
             format!("-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n");
         let text = format!("{certificate}{}", key().0);
@@ -169,6 +170,13 @@ mod tests {
         })
         .await;
         assert_eq!(certified, json!({"alg": "RS256", "x5c": [der]}));
+        let beside = header(MaskinportenConfig {
+            key_id: None,
+            certificate: Some(certificate),
+            ..config()
+        })
+        .await;
+        assert_eq!(beside, certified);
         let audience = bench_with(
             MaskinportenConfig {
                 audience: Some("https://other.example/".to_owned()),
@@ -196,6 +204,21 @@ mod tests {
                     ..config()
                 },
                 "the key: the file holds no private key in PEM form",
+            ),
+            (
+                MaskinportenConfig {
+                    certificate: Some("x".to_owned()),
+                    ..config()
+                },
+                "key_id and certificate exclude each other; leave one out",
+            ),
+            (
+                MaskinportenConfig {
+                    key_id: None,
+                    certificate: Some("x".to_owned()),
+                    ..config()
+                },
+                "the certificate: the file holds no certificate in PEM form",
             ),
             (
                 MaskinportenConfig {
@@ -230,6 +253,18 @@ mod tests {
             "too short to keep"
         );
         assert_eq!(bench.fetch.seen().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_has_ended_is_not_used_while_no_new_one_can_be_had() {
+        let down = || Answer::Fails(FetchError::Network("reset".to_owned()));
+        let bench = bench([given("t1", 120), down(), down(), given("t2", 120)]);
+        assert_eq!(bench.token(&wish()).await.unwrap(), "t1");
+        bench.clock.advance_ms(119_999);
+        assert!(bench.token(&wish()).await.is_err(), "inside the margin");
+        bench.clock.advance_ms(1);
+        assert!(bench.token(&wish()).await.is_err());
+        assert_eq!(bench.token(&wish()).await.unwrap(), "t2");
     }
 
     #[tokio::test]

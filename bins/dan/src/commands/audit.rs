@@ -110,6 +110,7 @@ fn describe(row: &StoredAudit, show_persons: bool) -> Value {
         "key": row.record.key_id,
         "owner": row.record.owner.map(|owner| owner.to_string()),
         "supplier": row.record.supplier.map(|supplier| supplier.to_string()),
+        "system_user": row.record.system_user,
         "context": row.record.context,
         "dataset": row.record.dataset,
         "accreditation": row.record.accreditation,

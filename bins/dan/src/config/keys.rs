@@ -39,6 +39,11 @@ keys! {
     "issuers[].discovery" "required" "Address of its discovery document; the `issuer` in it is what tokens must carry, to the letter.";
     "issuers[].audience" "required unless accept_any_audience" "Audience that tokens must carry.";
     "issuers[].accept_any_audience" "false" "Take tokens that were issued for somebody else, as data.altinn.no does.";
+    "issuers[].persons" "false" "Take tokens that stand for a person (`pid`). Such a token is good for that person as the subject, and for nobody else; lists are closed to it.";
+    "issuers[].delegation_sources" "[]" "What `delegation_source` of a supplier's token may say, to the letter, for instance `https://altinn.no/`. Without one, delegated tokens are refused. The consumer stays the owner, the supplier is recorded.";
+    "issuers[].system_users" "false" "Take tokens of Altinn's system users (`authorization_details`). The organisation that owns the system user is the owner; the vendor of the system and the system user are recorded.";
+    "issuers[].lifetime_max_s" "3600" "Longest life of a token in seconds, from now and from its `iat`; at most 86400.";
+    "issuers[].remember_tokens" "true" "Verify the signature of a token once for as long as the issuer's keys stay the same, for at most 10000 tokens. Expiry, audience and every other claim are judged at each use all the same.";
     "catalog.path" "built in" "Folder of the catalogue, for instance a Git checkout. Watched; a folder with a mistake leaves the last good one in force.";
     "plugins[].name" "required" "Short name of an existing DAN plugin.";
     "plugins[].url" "required" "Its address up to and including `/api`.";
@@ -56,8 +61,9 @@ keys! {
     "token_client.token_endpoint" "required with token_client" "Address of Maskinporten's token endpoint. With a token client the node gets tokens of its own, for Altinn and for sources that ask for one.";
     "token_client.client_id" "required with token_client" "Its client identifier.";
     "token_client.audience" "the endpoint up to its last slash" "Issuer that the assertion is made out to.";
-    "token_client.key_id" "the key's thumbprint" "Identifier under which the key is registered.";
-    "token_client.key" "required with token_client" "Its RSA key in PEM, as a secret.";
+    "token_client.key_id" "the key's thumbprint" "Identifier under which the key is registered. Not together with `certificate`.";
+    "token_client.key" "required with token_client" "Its RSA (RS256) or P-256 (ES256) key in PEM, as a secret.";
+    "token_client.certificate" "none" "PEM file with the enterprise certificate of the key. With it the assertion carries the certificate (`x5c`) and no key identifier.";
     "altinn.url" "required with altinn" "Address of the Altinn 3 platform. Without `[altinn]`, rules about roles and rights answer 503: nobody can be asked.";
     "altinn.subscription_key" "none" "Subscription key of the platform, as a secret.";
     "altinn.scope" "required with altinn" "Scope that the token for Altinn is fetched for; needs `[token_client]`.";

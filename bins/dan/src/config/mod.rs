@@ -144,6 +144,29 @@ pub struct Issuer {
     /// Take tokens for any audience.
     #[serde(default)]
     pub accept_any_audience: bool,
+    /// Take tokens of persons, for their own data.
+    #[serde(default)]
+    pub persons: bool,
+    /// Whose word is taken for that a supplier acts for a consumer.
+    #[serde(default)]
+    pub delegation_sources: Vec<String>,
+    /// Take tokens of Altinn's system users.
+    #[serde(default)]
+    pub system_users: bool,
+    /// Longest life of a token, in seconds.
+    #[serde(default = "lifetime_default")]
+    pub lifetime_max_s: u32,
+    /// Verify a token once while the issuer's keys stay the same.
+    #[serde(default = "yes")]
+    pub remember_tokens: bool,
+}
+
+const fn lifetime_default() -> u32 {
+    dan_auth::claims::LIFETIME_S_DEFAULT
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// The catalogue.
@@ -251,6 +274,8 @@ pub struct TokenClient {
     pub key_id: Option<String>,
     /// PEM key.
     pub key: SecretRef,
+    /// PEM file with the key's certificate; present: the assertion carries it.
+    pub certificate: Option<PathBuf>,
 }
 
 /// The consent provider.

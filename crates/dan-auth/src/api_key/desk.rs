@@ -52,6 +52,7 @@ impl Desk {
             key_id: key.id.clone(),
             owner: key.org,
             supplier: None,
+            system_user: None,
             context: key.context_id.clone(),
             dataset: String::new(),
             accreditation: None,

@@ -1,7 +1,7 @@
 //! Tokens that must not pass (`security.md` §3), each beside the good token it differs from.
 
 use aws_lc_rs::hmac;
-use aws_lc_rs::signature::RSA_PKCS1_SHA512;
+use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RsaEncoding};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dan_core::caller::{Proof, TokenProof};
@@ -186,6 +186,27 @@ async fn a_key_checks_only_its_own_algorithm() {
         ),
     ]);
     all_rejected(rows).await;
+}
+
+#[tokio::test]
+async fn an_rsa_key_without_alg_checks_each_of_its_three_algorithms_and_mixes_none() {
+    let mut key = Key::rsa().public("rs");
+    key.as_object_mut().unwrap().shift_remove("alg");
+    let issuer = FakeIssuer::new("issuer.example", vec![key]);
+    let node = Node::trusting(&[&issuer]);
+    let all: [(&str, &'static dyn RsaEncoding); 3] = [
+        ("RS256", &RSA_PKCS1_SHA256),
+        ("RS384", &RSA_PKCS1_SHA384),
+        ("RS512", &RSA_PKCS1_SHA512),
+    ];
+    for (alg, _) in all {
+        for (signed_as, encoding) in all {
+            let header = json!({"alg": alg, "kid": "rs"}).to_string();
+            let token = signed(header, good_claims(), &Key::Rs(encoding));
+            let taken = node.takes(&token).await;
+            assert_eq!(taken, alg == signed_as, "{alg} by {signed_as}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -436,6 +457,8 @@ async fn claims_that_are_not_met_are_refused() {
     let party = |id: &str| json!({"authority": "iso6523-actorid-upis", "ID": id});
     let mut rows: Vec<(String, String)> = [
         ("iss", json!("https://issuer.example")),
+        ("iss", json!("https://issuer.example//")),
+        ("iss", json!("https://ISSUER.example/")),
         ("iss", json!("https://test.issuer.example/")),
         ("iss", json!("https://issuer.exаmple/")),
         ("iss", json!([NAME])),
@@ -453,7 +476,11 @@ async fn claims_that_are_not_met_are_refused() {
         ("consumer", party("0192:991825828")),
         ("consumer", party("9908:991825827")),
         ("supplier", party("0192:x")),
+        ("supplier", party("0192:974760673")),
         ("pid", json!("07056120453")),
+        ("pid", json!(null)),
+        ("authorization_details", json!([])),
+        ("iat", json!(now_s().saturating_sub(3600))),
         (
             "cnf",
             json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}),

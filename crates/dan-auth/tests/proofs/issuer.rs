@@ -183,7 +183,7 @@ impl FakeIssuer {
             name: self.host.to_owned(),
             discovery: format!("https://{}/metadata", self.host),
             audience: Some(AUDIENCE.to_owned()),
-            accept_any_audience: false,
+            ..IssuerConfig::default()
         }
     }
 
@@ -265,10 +265,19 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn trusting(issuers: &[&Arc<FakeIssuer>]) -> Self {
+        Self::trusting_as(issuers, |_| ())
+    }
+
+    /// A node whose operator has changed something about every issuer.
+    pub(crate) fn trusting_as(
+        issuers: &[&Arc<FakeIssuer>],
+        change: impl Fn(&mut IssuerConfig),
+    ) -> Self {
         let clock = Arc::new(StillClock::default());
-        let config = AuthConfig {
+        let mut config = AuthConfig {
             issuers: issuers.iter().map(|issuer| issuer.config()).collect(),
         };
+        config.issuers.iter_mut().for_each(change);
         let port: Arc<dyn Clock> = Arc::<StillClock>::clone(&clock);
         Self {
             bearer: Bearer::new(config, &Net::of(issuers), &port).unwrap(),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::issuer::{FakeIssuer, Key, Mood, Node, claims, credentials, signed};
+use super::issuer::{FakeIssuer, Key, Mood, Node, b64, claims, credentials, signed};
 use dan_core::ports::Authenticator as _;
 use dan_core::testkit::fakes::call_context;
 
@@ -59,8 +59,12 @@ async fn many_callers_ask_the_issuer_once() {
 async fn a_storm_of_unknown_keys_causes_one_refresh_a_minute() {
     let (issuer, node) = one();
     assert!(node.takes(&usual(&issuer, &node)).await);
-    for number in 0..500 {
-        let forged = token(&issuer, &format!("k{number}"), &Key::ec(9), &node);
+    // What is signed does not matter where no key is found.
+    let rest = token(&issuer, "x", &Key::ec(9), &node);
+    let (_, rest) = rest.split_once('.').unwrap();
+    for number in 0..5_000 {
+        let header = json!({"alg": "ES256", "kid": format!("k{number}")});
+        let forged = format!("{}.{rest}", b64(header.to_string()));
         let (a, b) = tokio::join!(node.rejects(&forged), node.rejects(&forged));
         assert!(a && b);
     }
@@ -92,6 +96,21 @@ async fn a_new_key_is_taken_at_once_and_an_old_one_no_more() {
     assert!(node.takes(&token(&issuer, "b", &Key::ec(2), &node)).await);
     assert!(node.rejects(&old).await);
     assert_eq!(issuer.calls(), (1, 2));
+}
+
+#[tokio::test]
+async fn a_key_that_the_issuer_has_taken_back_serves_until_the_next_refresh() {
+    let (issuer, node) = one();
+    issuer.publish(vec![Key::ec(1).public("a"), Key::ec(2).public("b")]);
+    assert!(node.takes(&token(&issuer, "b", &Key::ec(2), &node)).await);
+    assert!(node.takes(&usual(&issuer, &node)).await);
+    issuer.publish(vec![Key::ec(2).public("b")]);
+    node.clock.advance_ms(jwks::FRESH_MS);
+    let taken_back = usual(&issuer, &node);
+    assert!(node.takes(&taken_back).await);
+    settle().await;
+    assert!(node.rejects(&taken_back).await);
+    assert!(node.takes(&token(&issuer, "b", &Key::ec(2), &node)).await);
 }
 
 #[tokio::test]
@@ -166,6 +185,11 @@ async fn keys_never_seen_leave_it_undecided() {
         Mood::Metadata(json!({"issuer": issuer, "jwks_uri": keys}).to_string())
     };
     let many = vec![Key::ec(1).public("a"); 65];
+    let huge = vec![json!({"kty": "RSA"}); 10_000];
+    let rsa = |bits: usize, e: &str| {
+        let n = b64(vec![0xff_u8; bits.div_ceil(8)]);
+        json!({"keys": [{"kty": "RSA", "kid": "a", "n": n, "e": e}]}).to_string()
+    };
     for mood in [
         Mood::Down,
         Mood::Status(404),
@@ -185,6 +209,10 @@ async fn keys_never_seen_leave_it_undecided() {
         Mood::KeySet("{\"keys\":[]}".to_owned()),
         Mood::KeySet("[]".to_owned()),
         Mood::KeySet(json!({"keys": many}).to_string()),
+        Mood::KeySet(json!({"keys": huge}).to_string()),
+        // 16 384 bits, and the exponent 3.
+        Mood::KeySet(rsa(16_384, "AQAB")),
+        Mood::KeySet(rsa(2_048, "Aw")),
     ] {
         let (issuer, node) = one();
         issuer.become_(mood);

@@ -10,4 +10,9 @@ mod hostile;
 mod issuer;
 #[cfg(test)]
 mod issuer_keys;
+#[cfg(test)]
 mod key_desk;
+#[cfg(test)]
+mod remembered;
+#[cfg(test)]
+mod standing;

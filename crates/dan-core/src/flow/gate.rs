@@ -28,6 +28,7 @@ pub struct Permit {
     accreditation: Option<String>,
     owner: Option<OrgNumber>,
     supplier: Option<OrgNumber>,
+    system_user: Option<String>,
     requestor: Option<Party>,
     subject: Option<Party>,
     subject_text: Option<String>,
@@ -81,6 +82,12 @@ impl Permit {
     #[must_use]
     pub const fn supplier(&self) -> Option<OrgNumber> {
         self.supplier
+    }
+
+    /// The system user that asks.
+    #[must_use]
+    pub fn system_user(&self) -> Option<&str> {
+        self.system_user.as_deref()
     }
 
     /// The requesting party.
@@ -146,7 +153,7 @@ impl Permit {
 
 impl Exchange {
     /// The caller's own grant, made under the context it calls from now. Anything else does not
-    /// exist (`engine.md` W-40).
+    /// exist (`engine.md` W-40). A token that stands for a person opens that person's grants only.
     pub(super) async fn own_accreditation(
         &self,
         caller: &Caller,
@@ -173,6 +180,7 @@ impl Exchange {
         if stored.value.owner != caller.owner() || stored.value.context != context.name {
             return Err(absent());
         }
+        caller.check_subject(stored.value.subject.as_ref())?;
         Ok(stored)
     }
 
@@ -280,6 +288,7 @@ impl Exchange {
             accreditation: None,
             owner: None,
             supplier: None,
+            system_user: None,
             requestor: None,
             subject_text: identifier.filter(|_| subject.is_none()).map(str::to_owned),
             subject,
@@ -346,6 +355,8 @@ impl Exchange {
         mut inquiry: Inquiry,
         grant: Option<&Accreditation>,
     ) -> Result<Permit, Fault> {
+        // Asked where applications and grants are read already; no permit is made without it.
+        call.caller.check_subject(inquiry.subject.as_ref())?;
         let Verdict { refused, skipped } = self.decide(&inquiry, call.ctx).await?;
         // A soft rule that is not met leaves nothing to harvest (`engine.md` W-04).
         if !refused.is_empty() || !skipped.is_empty() {
@@ -367,6 +378,7 @@ impl Exchange {
             accreditation: Some(grant.map_or_else(|| self.new_id(), |grant| grant.id.to_string())),
             owner: Some(inquiry.owner),
             supplier: call.caller.supplier(),
+            system_user: call.caller.system_user().map(str::to_owned),
             requestor: Some(inquiry.requestor),
             subject: inquiry.subject,
             subject_text: None,

@@ -225,6 +225,7 @@ impl Exchange {
             key_id: caller.key_id().to_owned(),
             owner: Some(caller.owner()),
             supplier: caller.supplier(),
+            system_user: caller.system_user().map(str::to_owned),
             context: context
                 .map(|context| context.name.clone())
                 .unwrap_or_default(),

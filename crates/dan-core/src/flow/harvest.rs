@@ -107,6 +107,7 @@ impl Exchange {
             key_id: permit.key_id().to_owned(),
             owner: permit.owner(),
             supplier: permit.supplier(),
+            system_user: permit.system_user().map(str::to_owned),
             context: permit.context().unwrap_or("OpenData").to_owned(),
             dataset: permit.offer().name.clone(),
             accreditation: permit.accreditation().map(str::to_owned),

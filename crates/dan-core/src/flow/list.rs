@@ -58,8 +58,9 @@ impl Exchange {
     ///
     /// # Errors
     /// 1013; 1014 when the limit is out of bounds, or when without one there are more than
-    /// [`LIST_COUNT_MAX`].
+    /// [`LIST_COUNT_MAX`]; 1019 when the caller's token stands for one person.
     pub async fn list(&self, call: Call<'_>, query: ListQuery) -> Result<List, Fault> {
+        call.caller.check_not_for_one_person()?;
         let refuse = |text: &str| Err(Fault::with(Code::InvalidAuthorizationRequest, text));
         if query
             .limit

@@ -70,6 +70,7 @@ impl Exchange {
             key_id: String::new(),
             owner: Some(grant.owner),
             supplier: None,
+            system_user: None,
             context: grant.context.clone(),
             dataset: String::new(),
             accreditation: Some(grant.id.to_string()),

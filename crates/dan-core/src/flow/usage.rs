@@ -61,8 +61,9 @@ impl Exchange {
     /// The caller's own harvests by month, context and dataset; nothing is left out.
     ///
     /// # Errors
-    /// 1013 when the store is out of reach.
+    /// 1013 when the store is out of reach; 1019 when the caller's token stands for one person.
     pub async fn own_usage(&self, caller: &Caller) -> Result<Vec<UsageRow>, Fault> {
+        caller.check_not_for_one_person()?;
         let owner = caller.owner().to_string();
         let mut rows = self.usage_of(Period::All).await?;
         rows.retain(|row| row.key.owner == owner);

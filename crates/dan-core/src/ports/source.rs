@@ -24,6 +24,7 @@ pub struct HarvestOrder {
     parameters: Vec<Parameter>,
     tokens: OfferedTokens,
     caller_token: Option<Arc<Secret>>,
+    rests_on_consent: bool,
 }
 
 impl HarvestOrder {
@@ -40,7 +41,14 @@ impl HarvestOrder {
             parameters: permit.parameters().to_vec(),
             tokens: permit.tokens().clone(),
             caller_token: permit.caller_token().cloned(),
+            rests_on_consent: permit.offer().requires_consent(),
         }
+    }
+
+    /// Whether a rule of the dataset is the subject's consent.
+    #[must_use]
+    pub const fn rests_on_consent(&self) -> bool {
+        self.rests_on_consent
     }
 
     /// Definition of the dataset.

@@ -1,9 +1,9 @@
 //! Access tokens of our own: for authorities, and for sources that are asked in our name or on behalf
 //! of the owner of a grant (`wire-api.md` §2.5, `engine.md` §5.4).
 
+mod client_key;
 mod exchange;
 mod maskinporten;
-mod rsa_key;
 
 use std::sync::Arc;
 

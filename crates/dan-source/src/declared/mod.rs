@@ -18,7 +18,7 @@ mod parameter;
 pub(crate) mod template;
 #[cfg(test)]
 mod tests;
-mod token;
+pub(crate) mod token;
 pub(crate) mod upstream;
 pub(crate) mod url;
 

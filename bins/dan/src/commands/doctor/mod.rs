@@ -158,7 +158,12 @@ fn effective(config: &Config) -> Value {
     let issuers: Vec<Value> = config
         .issuers
         .iter()
-        .map(|issuer| json!({"name": issuer.name, "discovery": issuer.discovery, "audience": issuer.audience, "accept_any_audience": issuer.accept_any_audience}))
+        .map(|issuer| json!({
+            "name": issuer.name, "discovery": issuer.discovery, "audience": issuer.audience,
+            "accept_any_audience": issuer.accept_any_audience, "persons": issuer.persons,
+            "delegation_sources": issuer.delegation_sources, "system_users": issuer.system_users,
+            "lifetime_max_s": issuer.lifetime_max_s, "remember_tokens": issuer.remember_tokens,
+        }))
         .collect();
     let plugins: Vec<Value> = config
         .plugins

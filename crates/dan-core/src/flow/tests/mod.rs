@@ -4,6 +4,7 @@ mod explain;
 mod gate;
 mod grant;
 mod list;
+mod person;
 mod release;
 mod upkeep;
 

@@ -93,6 +93,7 @@ pub async fn a_grant_with_nothing_optional_reads_back_w10(store: Arc<dyn Store>)
     record.phase = Phase::Intent;
     record.owner = None;
     record.supplier = None;
+    record.system_user = None;
     record.accreditation = None;
     record.requestor = None;
     record.subject = None;

@@ -185,6 +185,7 @@ pub fn row(seed: u8) -> AuditRecord {
         key_id: "key-1".to_owned(),
         owner: Some(org(OWNER)),
         supplier: Some(org(OTHER_OWNER)),
+        system_user: Some("2f1c5a1e-6c0b-4b0e-9d7f-5a6b7c8d9e0f".to_owned()),
         context: CONTEXT.to_owned(),
         dataset: "UnitBasicInformation".to_owned(),
         accreditation: Some(id(seed).to_string()),

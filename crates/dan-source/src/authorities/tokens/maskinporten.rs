@@ -15,7 +15,7 @@ use dan_core::ttl::{Freshness, TtlMap};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout_at;
 
-use super::rsa_key::RsaKey;
+use super::client_key::ClientKey;
 use super::{AccessToken, TokenIssuer, TokenWish, is_token};
 use crate::authorities::line::{self, Line};
 
@@ -43,11 +43,13 @@ pub struct MaskinportenConfig {
     pub audience: Option<String>,
     /// Our client.
     pub client_id: String,
-    /// Identifier under which the key is registered. `None`: certificates that stand beside the key
-    /// are sent (`x5c`), else the key goes by its RFC 7638 thumbprint.
+    /// Identifier under which the key is registered. `None`: the certificate of the key is sent
+    /// (`x5c`), if there is one, else the key goes by its RFC 7638 thumbprint.
     pub key_id: Option<String>,
-    /// A private RSA key, PEM.
+    /// A private key, RSA or on P-256, PEM; its certificate may stand beside it.
     pub key: Secret,
+    /// Its certificate, PEM, where it has a file of its own. Not together with `key_id`.
+    pub certificate: Option<String>,
 }
 
 /// A token and when to stop using it.
@@ -59,7 +61,7 @@ pub struct MaskinportenClient {
     token_endpoint: String,
     audience: String,
     client_id: String,
-    key: RsaKey,
+    key: ClientKey,
     /// Encoded.
     header: String,
     line: Line,
@@ -79,8 +81,17 @@ impl MaskinportenClient {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, String> {
-        let key = RsaKey::read(&config.key).map_err(|reason| format!("the key: {reason}"))?;
-        let header = header(&key, config.key_id)?;
+        let key = ClientKey::read(&config.key).map_err(|reason| format!("the key: {reason}"))?;
+        let key = match (&config.certificate, &config.key_id) {
+            (None, _) => key,
+            (Some(_), Some(_)) => {
+                return Err("key_id and certificate exclude each other; leave one out".to_owned());
+            }
+            (Some(text), None) => key
+                .with_certificate(text)
+                .map_err(|reason| format!("the certificate: {reason}"))?,
+        };
+        let header = header(&key, config.key_id);
         let audience = match config.audience {
             Some(audience) => audience,
             None => config
@@ -174,16 +185,14 @@ impl MaskinportenClient {
     }
 }
 
-/// How the key is named (`clients.md` §8).
-fn header(key: &RsaKey, key_id: Option<String>) -> Result<Value, String> {
-    if let Some(key_id) = key_id {
-        return Ok(json!({"alg": "RS256", "typ": "JWT", "kid": key_id}));
+/// How the key is named (`clients.md` §8): by a certificate there is neither `kid` nor `typ`.
+fn header(key: &ClientKey, key_id: Option<String>) -> Value {
+    let alg = key.algorithm();
+    match (key_id, key.certificate()) {
+        (Some(key_id), _) => json!({"alg": alg, "typ": "JWT", "kid": key_id}),
+        (None, Some(certificate)) => json!({"alg": alg, "x5c": [certificate]}),
+        (None, None) => json!({"alg": alg, "typ": "JWT", "kid": key.thumbprint()}),
     }
-    if !key.certificates().is_empty() {
-        return Ok(json!({"alg": "RS256", "x5c": key.certificates()}));
-    }
-    let thumbprint = key.thumbprint();
-    Ok(json!({"alg": "RS256", "typ": "JWT", "kid": thumbprint}))
 }
 
 /// The token and its lifetime in seconds (RFC 6749 §5.1). Errors hold a code of RFC 6749 §5.2 at
