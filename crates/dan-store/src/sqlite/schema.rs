@@ -271,6 +271,7 @@ mod tests {
         let checksums = [
             "02e01d74022776c892f68469852547a27cbc3a61e3e651d04482ceb6aded3834",
             "deffe3cd7714a00599bc60e16aa3f5b642e9d070113afcee35bdda284976daf1",
+            "01ad66dfd6284d5491f01f915583080a54af3a4e2e22c6c43226547479652ffc",
         ];
         assert_eq!(MIGRATIONS.len(), checksums.len(), "note the new one's here");
         for ((migration, checksum), version) in MIGRATIONS.iter().zip(checksums).zip(1..) {
