@@ -10,6 +10,7 @@ const HELP: &str = "\
 cargo xtask test          format, lints, documentation, then every test
 cargo xtask test --long   the same, every crate alone as well, and the long runs of random tests
 cargo xtask docs          write docs/errors.md and docs/configuration.md from the code
+cargo xtask fuzz          every fuzz target for a minute, with cargo-fuzz; --seconds N for longer
 cargo xtask deny          licences, bans and sources, with cargo-deny";
 
 fn main() -> ExitCode {
@@ -19,6 +20,8 @@ fn main() -> ExitCode {
         ["test"] => test(false),
         ["test", "--long"] => test(true),
         ["docs"] => docs(),
+        ["fuzz"] => fuzz("60"),
+        ["fuzz", "--seconds", seconds] => fuzz(seconds),
         ["deny"] => deny(),
         _ => {
             eprintln!("{HELP}");
@@ -85,18 +88,59 @@ fn docs() -> bool {
     )
 }
 
+/// Fuzz targets of `tests/fuzz`.
+const FUZZ_TARGETS: [&str; 5] = [
+    "token",
+    "key_set",
+    "client_certificate",
+    "http_head",
+    "route_path",
+];
+
+/// Runs on stable: no sanitizer, since there is no unsafe code here for one to watch.
+fn fuzz(seconds: &str) -> bool {
+    let installed = starts("cargo-fuzz") || cargo(&["install", "cargo-fuzz", "--locked"], &[]);
+    let limit = format!("-max_total_time={seconds}");
+    installed
+        && FUZZ_TARGETS.iter().all(|target| {
+            cargo(
+                &[
+                    "fuzz",
+                    "run",
+                    "--fuzz-dir",
+                    "tests/fuzz",
+                    "--sanitizer",
+                    "none",
+                    target,
+                    "--",
+                    &limit,
+                    "-rss_limit_mb=1024",
+                    "-timeout=5",
+                ],
+                &[],
+            )
+        })
+}
+
 fn deny() -> bool {
     cargo(&["deny", "check", "bans", "licenses", "sources"], &[])
 }
 
 /// What the build and the tests call by name, with the Debian package that has it.
-const TOOLS: [(&str, &str); 3] = [("cc", "gcc"), ("git", "git"), ("ar", "binutils")];
+const TOOLS: [(&str, &str); 6] = [
+    ("cc", "gcc"),
+    ("git", "git"),
+    ("ar", "binutils"),
+    ("openssl", "openssl"),
+    ("curl", "curl"),
+    ("jq", "jq"),
+];
 
 /// Installs tools that are missing; on a machine without `apt-get` it says which.
 fn install_missing() -> bool {
     let missing: Vec<&str> = TOOLS
         .iter()
-        .filter(|(tool, _)| !starts(tool))
+        .filter(|(tool, _)| !exists(tool))
         .map(|(_, package)| *package)
         .collect();
     if missing.is_empty() {
@@ -133,6 +177,11 @@ fn components() -> bool {
         || run(Command::new("rustup")
             .args(["component", "add"])
             .args(&missing))
+}
+
+/// Whether there is such a program, whatever it thinks of the argument.
+fn exists(tool: &str) -> bool {
+    Command::new(tool).arg("--version").output().is_ok()
 }
 
 fn starts(tool: &str) -> bool {

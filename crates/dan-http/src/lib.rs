@@ -13,6 +13,7 @@ pub mod head_guard;
 mod limits;
 pub mod listen;
 pub mod management;
+pub mod probe;
 mod query_string;
 pub mod rate_limit;
 mod render;
