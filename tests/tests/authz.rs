@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use dan_tests::consumer::{AGENCY, COMPANY, Consumer, EBEVIS, OWNER, TILDA, application, token};
+use dan_tests::consumer::{
+    AGENCY, COMPANY, Consumer, EBEVIS, OWNER, PERSON, TILDA, application, token,
+};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -27,12 +29,14 @@ async fn callers() -> Vec<(&'static str, Consumer)> {
     let no_scope = token(&format!("scopes=other:scope&orgNo={OWNER}")).await;
     let scope = "altinn:dataaltinnno/ebevis";
     let unknown = token(&format!("scopes={scope}&orgNo={OWNER}&key=unknown")).await;
+    let person = token(&format!("scopes={scope}&orgNo={OWNER}&pid={PERSON}")).await;
     vec![
         ("nobody", Consumer::anonymous()),
         ("key only", right.without_token()),
         ("token only", right.without_key()),
         ("false token", Consumer::with(EBEVIS, &unknown)),
         ("no scope", Consumer::with(EBEVIS, &no_scope)),
+        ("a person's token", Consumer::with(EBEVIS, &person)),
         ("other context", Consumer::of_owner(TILDA, OWNER).await),
         ("other owner", Consumer::of_owner(EBEVIS, AGENCY).await),
         ("right one", right),

@@ -343,6 +343,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use dan_core::ports::{FetchError, FetchReply, PortFuture};
+    use dan_core::testkit::fakes::{StillClock, call_context};
+
     use super::*;
 
     #[test]
@@ -363,5 +366,53 @@ mod tests {
         for odd in ["", "/jwk", "file:///etc/jwk", "HTTPS://a", "ftp://a/jwk"] {
             assert!(!is_as_safe_as(odd, "http://a/m"), "{odd}");
         }
+    }
+
+    /// One issuer that publishes the key it is told to.
+    struct Publisher(Mutex<&'static str>);
+
+    impl Fetch for Publisher {
+        fn fetch<'a>(
+            &'a self,
+            request: FetchRequest,
+            _ctx: &'a CallContext,
+        ) -> PortFuture<'a, Result<FetchReply, FetchError>> {
+            let body = match request.url.ends_with("/jwk") {
+                true => serde_json::json!({"keys": [{
+                    "kty": "EC", "crv": "P-256", "kid": *lock(&self.0),
+                    "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                    "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+                }]}),
+                false => serde_json::json!({"issuer": "a", "jwks_uri": "https://a/jwk"}),
+            };
+            Box::pin(std::future::ready(Ok(FetchReply {
+                status: 200,
+                media_type: None,
+                retry_after_s: None,
+                body: bytes::Bytes::from(body.to_string()),
+            })))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_set_that_has_not_changed_stays_the_same_one() {
+        let publisher = Arc::new(Publisher(Mutex::new("k")));
+        let clock = Arc::new(StillClock::default());
+        let keys = IssuerKeys::new(
+            "a".to_owned(),
+            "https://a/m".to_owned(),
+            Arc::clone(&publisher) as _,
+            Arc::clone(&clock) as _,
+        );
+        let ctx = call_context();
+        let refreshed = async || {
+            clock.advance_ms(FRESH_MS);
+            keys.await_flight(Errand::Everything, &ctx).await;
+            keys.keys(&ctx).await.unwrap()
+        };
+        let first = keys.keys(&ctx).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &refreshed().await));
+        *lock(&publisher.0) = "l";
+        assert!(!Arc::ptr_eq(&first, &refreshed().await));
     }
 }

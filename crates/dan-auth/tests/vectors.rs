@@ -100,6 +100,31 @@ mod published {
         assert!(verify(&compact, &set(&[&all["A3_example"]["key"]])).is_ok());
     }
 
+    /// Two signatures over one payload: each is a token by itself, by its own key only.
+    #[test]
+    fn rfc_7515_appendix_a6() {
+        let Some(folder) = suite("rfc7515-7517") else {
+            return;
+        };
+        let all = read(&folder.join("vectors.json"));
+        let general: Value = serde_json::from_str(text(&all, "/A6_serialized")).unwrap();
+        let example = &all["A6_example"];
+        for (at, own, other) in [(0, "key1", "key2"), (1, "key2", "key1")] {
+            let part = |name: &str| text(&general, &format!("/signatures/{at}/{name}"));
+            let compact = format!(
+                "{}.{}.{}",
+                part("protected"),
+                text(&general, "/payload"),
+                part("signature")
+            );
+            assert!(verify(&compact, &set(&[&example[own]])).is_ok(), "{own}");
+            assert!(
+                verify(&compact, &set(&[&example[other]])).is_err(),
+                "{other}"
+            );
+        }
+    }
+
     #[test]
     fn every_changed_character_of_a_token_is_noticed() {
         let Some(folder) = suite("rfc7515-7517") else {
@@ -187,6 +212,7 @@ mod published {
             ),
             ("rfc7797/hmac-sha2_b64_false.json", "/output/compact"),
             ("curve25519/jws.json", "/output/compact"),
+            ("curve25519/ecdh-es.json", "/output/compact"),
             (
                 "6.nesting_signatures_and_encryption.json",
                 "/sign/output/compact",
@@ -203,7 +229,7 @@ mod published {
             assert!(signed_by(token, key).is_err(), "{file}");
             several = several.saturating_add(1);
         }
-        assert_eq!(several, 8);
+        assert_eq!(several, 9);
     }
 
     #[test]

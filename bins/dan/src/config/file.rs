@@ -116,6 +116,25 @@ mod tests {
     }
 
     #[test]
+    fn an_issuer_vouches_for_organisations_only_unless_it_is_told_otherwise() {
+        let plain = "[[issuers]]\nname = \"m\"\ndiscovery = \"https://x\"\naudience = \"a\"\n";
+        let issuer = parse(plain).unwrap().issuers.remove(0);
+        assert!(!issuer.persons && !issuer.system_users && issuer.delegation_sources.is_empty());
+        assert!(issuer.remember_tokens);
+        assert_eq!(issuer.lifetime_max_s, 3600);
+        let told = format!(
+            "{plain}persons = true\nsystem_users = true\ndelegation_sources = [\"s\"]\n\
+             lifetime_max_s = 120\nremember_tokens = false\n"
+        );
+        let issuer = parse(&told).unwrap().issuers.remove(0);
+        assert!(issuer.persons && issuer.system_users && !issuer.remember_tokens);
+        assert_eq!(issuer.delegation_sources, ["s"]);
+        assert_eq!(issuer.lifetime_max_s, 120);
+        let error = parse(&format!("{plain}person = true\n")).unwrap_err();
+        assert!(error.contains("did you mean `persons`?"), "{error}");
+    }
+
+    #[test]
     fn what_would_be_unsafe_is_refused() {
         for (text, word) in [
             ("[server]\nlisten = \"0.0.0.0:80\"", "behind_proxy"),

@@ -40,7 +40,7 @@ keys! {
     "issuers[].audience" "required unless accept_any_audience" "Audience that tokens must carry.";
     "issuers[].accept_any_audience" "false" "Take tokens that were issued for somebody else, as data.altinn.no does.";
     "issuers[].persons" "false" "Take tokens that stand for a person (`pid`). Such a token is good for that person as the subject, and for nobody else; lists are closed to it.";
-    "issuers[].delegation_sources" "[]" "What `delegation_source` of a supplier's token may say, to the letter, for instance `https://altinn.no/`. Without one, delegated tokens are refused. The consumer stays the owner, the supplier is recorded.";
+    "issuers[].delegation_sources" "[]" "What `delegation_source` of a supplier's token may say, to the letter; a supplier's token shows it. Without one, delegated tokens are refused. The consumer stays the owner, the supplier is recorded.";
     "issuers[].system_users" "false" "Take tokens of Altinn's system users (`authorization_details`). The organisation that owns the system user is the owner; the vendor of the system and the system user are recorded.";
     "issuers[].lifetime_max_s" "3600" "Longest life of a token in seconds, from now and from its `iat`; at most 86400.";
     "issuers[].remember_tokens" "true" "Verify the signature of a token once for as long as the issuer's keys stay the same, for at most 10000 tokens. Expiry, audience and every other claim are judged at each use all the same.";
