@@ -10,6 +10,8 @@
 
 mod bundle;
 mod path;
+#[cfg(test)]
+mod pkits;
 mod revocation;
 mod subject;
 mod verdicts;

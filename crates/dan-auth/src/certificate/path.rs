@@ -236,6 +236,13 @@ fn said(error: &webpki::Error) -> String {
         Error::CaUsedAsEndEntity => "a certificate authority's certificate".to_owned(),
         Error::PathLenConstraintViolated => "the path is longer than an issuer allows".to_owned(),
         Error::NameConstraintViolation => "a name that an issuer may not certify".to_owned(),
+        Error::UnsupportedSignatureAlgorithmContext(_)
+        | Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            "path validation: an unsupported signature algorithm".to_owned()
+        }
+        Error::RequiredEkuNotFoundContext(_) => {
+            "path validation: extended key usage does not list clientAuth".to_owned()
+        }
         other => format!("path validation: {other}"),
     }
 }

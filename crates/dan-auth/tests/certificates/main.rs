@@ -12,4 +12,6 @@ mod pki;
 #[cfg(test)]
 mod responders;
 #[cfg(test)]
+mod seid;
+#[cfg(test)]
 mod subjects;

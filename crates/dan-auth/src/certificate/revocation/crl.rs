@@ -4,6 +4,8 @@
 //! does not tell apart is told here: which certificate of a path is the one that no list speaks
 //! of, and since when a list is out of date.
 
+use std::collections::BTreeSet;
+
 use dan_core::time::Timestamp;
 use der::asn1::{AnyRef, BitStringRef};
 use der::{Decode as _, Encode as _, Sequence};
@@ -12,6 +14,7 @@ use webpki::{
     ALL_VERIFICATION_ALGS, CertRevocationList, EndEntityCert, Error, ExpirationPolicy, KeyUsage,
     OwnedCertRevocationList, RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy,
 };
+use x509_parser::der_parser::asn1_rs::{Oid, oid};
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
 
 use super::super::bundle::{Content, NamedFile};
@@ -21,6 +24,8 @@ use crate::ConfigError;
 
 /// Most lists held at a time.
 pub const LISTS_MAX: usize = 256;
+
+const DISTRIBUTION_POINTS: Oid<'static> = oid!(2.5.29.31);
 
 /// A signed list, split into what is signed and how.
 #[derive(Sequence)]
@@ -95,8 +100,11 @@ impl Lists {
             .filter_map(<[Vec<u8>]>::as_array);
         let links: Vec<(&[Vec<u8>; 2], Vec<&List>)> = pairs
             .map(|pair| {
-                let [_, issuer] = pair;
-                let theirs = self.0.iter().filter(|list| list.is_of(issuer));
+                let [certificate, issuer] = pair;
+                let theirs = self
+                    .0
+                    .iter()
+                    .filter(|list| list.may_speak_of(certificate) && list.is_of(issuer));
                 (pair, theirs.collect())
             })
             .collect();
@@ -104,7 +112,13 @@ impl Lists {
             .iter()
             .flat_map(|(_, theirs)| theirs.iter().map(|list| &list.parsed))
             .collect();
-        let all_good = whole_path_is_good(path, &lists, now);
+        // Webpki finds lists by name, and would mix up two issuers of one name.
+        let names: BTreeSet<&[u8]> = links
+            .iter()
+            .flat_map(|(_, theirs)| theirs.first())
+            .map(|list| list.parsed.issuer())
+            .collect();
+        let all_good = names.len() == links.len() && whole_path_is_good(path, &lists, now);
         let mut standings = Vec::new();
         for (at, ([certificate, issuer], theirs)) in links.iter().enumerate() {
             standings.push(if all_good {
@@ -150,6 +164,19 @@ impl List {
         named
             && may_sign_lists(issuer)
             && is_signed(&der, &self.algorithm, &self.content, &self.signature)
+    }
+
+    /// A list for a part of its issuer's certificates says so in an issuing distribution point. It
+    /// speaks only of certificates that name a distribution point: webpki would also take it for
+    /// those that name none, which it may leave out.
+    fn may_speak_of(&self, certificate: &[u8]) -> bool {
+        if self.parsed.issuing_distribution_point().is_none() {
+            return true;
+        }
+        X509Certificate::from_der(certificate).is_ok_and(|(_, parsed)| {
+            let mut extensions = parsed.extensions().iter();
+            extensions.any(|extension| extension.oid == DISTRIBUTION_POINTS)
+        })
     }
 
     fn standing(&self, revoked: bool, now: Timestamp) -> Standing {

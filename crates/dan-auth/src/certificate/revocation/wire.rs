@@ -165,7 +165,8 @@ impl<'c> Question<'c> {
         Self::about_serial(parsed.raw_serial(), issuer)
     }
 
-    fn about_serial(serial: &[u8], issuer: &'c [u8]) -> Option<Self> {
+    /// The same for a certificate of which only the serial number is at hand.
+    pub(crate) fn about_serial(serial: &[u8], issuer: &'c [u8]) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(issuer).ok()?;
         // SHA-1 names the issuer here and protects nothing; many responders know no other.
         let hashed = |bytes: &[u8]| {
