@@ -316,6 +316,8 @@ pub(super) struct Answer<'a> {
     /// Who signs, and the certificate that is sent along.
     pub(super) signer: &'a Authority,
     pub(super) delegate: Option<&'a [u8]>,
+    /// Whether a critical extension that nobody knows stands in it.
+    pub(super) critical: bool,
 }
 
 impl Answer<'_> {
@@ -352,11 +354,25 @@ impl Answer<'_> {
             &tlv(0xa1, &[&who]),
             &generalized_time(self.from),
             &seq(&[&single]),
+            &self.extension(),
         ]);
         let sent = self.delegate.map(|der| tlv(0xa0, &[&seq(&[der])]));
         let basic = self.signer.signed(&data, &sent.unwrap_or_default());
         let bytes = seq(&[&oid(BASIC_RESPONSE), &tlv(4, &[&basic])]);
         seq(&[&tlv(0x0a, &[&[0]]), &tlv(0xa0, &[&bytes])])
+    }
+
+    fn extension(&self) -> Vec<u8> {
+        let unknown = seq(&[
+            &oid(&[0x2a, 3, 4]),
+            &tlv(1, &[&[0xff]]),
+            &tlv(4, &[&[5, 0]]),
+        ]);
+        if self.critical {
+            tlv(0xa1, &[&seq(&[&unknown])])
+        } else {
+            Vec::new()
+        }
     }
 }
 

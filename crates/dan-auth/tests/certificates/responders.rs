@@ -57,6 +57,7 @@ impl Pki {
             until: Some(from.plus_ms(DAY_MS)),
             signer: &self.issuing,
             delegate: None,
+            critical: false,
         }
     }
 
@@ -103,6 +104,8 @@ async fn only_a_good_answer_to_this_question_is_an_answer() {
     let mut undated = good();
     undated.from = START.plus_ms(-2 * HOUR_MS);
     undated.until = None;
+    let mut critical = good();
+    critical.critical = true;
     let mut changed = good().bytes();
     let last = changed.len() - 1;
     changed[last] ^= 1;
@@ -113,6 +116,7 @@ async fn only_a_good_answer_to_this_question_is_an_answer() {
         ("expired", expired.bytes()),
         ("from the future", future.bytes()),
         ("old and without an end", undated.bytes()),
+        ("a critical extension", critical.bytes()),
         ("changed", changed),
         ("a refusal", vec![0x30, 3, 0x0a, 1, 6]),
         ("try later", vec![0x30, 3, 0x0a, 1, 3]),
@@ -250,6 +254,21 @@ async fn while_the_responder_is_down_the_last_good_answer_serves_for_the_soft_pe
         .responder
         .says(Some(pki.answer(Says::Good, now).bytes()));
     assert_eq!(pki.judge(&house).await.unwrap(), ORG);
+}
+
+#[tokio::test]
+async fn the_soft_period_begins_when_the_answer_came_and_not_when_it_was_used() {
+    let pki = Pki::new();
+    let house = pki.house();
+    house
+        .responder
+        .says(Some(pki.answer(Says::Good, START).bytes()));
+    for _ in 0..SOFT_MS / 60_000 {
+        assert_eq!(pki.judge(&house).await.unwrap(), ORG);
+        house.responder.says(None);
+        house.clock.advance_ms(60_000);
+    }
+    refused(&pki.judge(&house).await, UNTOLD, "an hour later");
 }
 
 #[tokio::test]

@@ -37,9 +37,9 @@ impl Memory {
         known.good = None;
     }
 
-    /// Evidence made at `evidence`, read at `now`, says that it is good. False when newer evidence,
+    /// Evidence made at `evidence`, that came at `came`, says that it is good. False when newer evidence,
     /// or one of the same moment, says that it is revoked: then nothing changes.
-    pub(crate) fn confirm(&self, key: Key, evidence: Timestamp, now: Timestamp) -> bool {
+    pub(crate) fn confirm(&self, key: Key, evidence: Timestamp, came: Timestamp) -> bool {
         let mut all = lock(&self.0);
         make_room(&mut all, &key);
         let known = all.entry(key).or_default();
@@ -48,7 +48,7 @@ impl Memory {
         }
         *known = Known {
             revoked: None,
-            good: Some(now),
+            good: known.good.max(Some(came)),
         };
         true
     }

@@ -161,12 +161,12 @@ impl Revocation {
             None => Outcome::NobodyToAsk,
         };
         match outcome {
-            Outcome::Spoken(spoken, _) if spoken.revoked => {
+            Outcome::Spoken { spoken, .. } if spoken.revoked => {
                 self.memory.revoke(key, spoken.this_update);
                 Err("revoked, by an OCSP answer")
             }
-            Outcome::Spoken(spoken, until) => {
-                let good = self.memory.confirm(key, spoken.this_update, now);
+            Outcome::Spoken { spoken, at, until } => {
+                let good = self.memory.confirm(key, spoken.this_update, at);
                 if good {
                     Ok(until)
                 } else {

@@ -138,6 +138,7 @@ fn addresses(certificate: &[u8]) -> Vec<String> {
 #[derive(Clone, Copy)]
 struct Asked {
     spoken: Option<Spoken>,
+    at: Timestamp,
     until: Timestamp,
 }
 
@@ -151,8 +152,14 @@ pub(crate) struct Responders {
 
 /// What is known of a certificate after asking.
 pub(crate) enum Outcome {
-    /// In force, and serves until then.
-    Spoken(Spoken, Timestamp),
+    /// In force.
+    Spoken {
+        spoken: Spoken,
+        /// When the answer came.
+        at: Timestamp,
+        /// Until when it serves.
+        until: Timestamp,
+    },
     /// Whom we asked did not answer, or not well.
     Silence,
     /// There is nobody to ask about it.
@@ -206,7 +213,11 @@ impl Responders {
                 spoken.next_update.map_or(fresh, |next| next.min(fresh))
             });
             let spoken = spoken.ok();
-            Ok::<_, std::convert::Infallible>(Asked { spoken, until })
+            Ok::<_, std::convert::Infallible>(Asked {
+                spoken,
+                at: now,
+                until,
+            })
         };
         let asked = self
             .answers
@@ -215,8 +226,9 @@ impl Responders {
         match asked {
             Ok(Asked {
                 spoken: Some(spoken),
+                at,
                 until,
-            }) => Outcome::Spoken(spoken, until),
+            }) => Outcome::Spoken { spoken, at, until },
             Ok(Asked { spoken: None, .. }) => Outcome::Silence,
             Err(never) => match never {},
         }
