@@ -160,3 +160,29 @@ fn names_a_person(serial: &[u8]) -> bool {
     let prefixes: [&[u8]; 6] = [b"9578-", b"UN:", b"PAS", b"IDC", b"PNO", b"TIN"];
     prefixes.iter().any(|prefix| serial.starts_with(prefix))
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn half_a_certificate_or_more_than_one_names_nobody() {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        let number = DnType::CustomDnType(vec![2, 5, 4, 97]);
+        params.distinguished_name.push(number, "NTRNO-991825827");
+        let key = KeyPair::generate().unwrap();
+        let leaf = params.self_signed(&key).unwrap().der().to_vec();
+        let rules = SubjectRules::default();
+        assert_eq!(organisation(&leaf, rules).unwrap().as_str(), "991825827");
+        for end in 0..leaf.len() {
+            let cut = organisation(&leaf[..end], rules);
+            assert_eq!(cut, Err(Refused("no X.509 certificate")), "{end}");
+        }
+        let behind = [leaf.as_slice(), &[0]].concat();
+        let behind = organisation(&behind, rules);
+        assert_eq!(behind, Err(Refused("bytes after the certificate")));
+    }
+}

@@ -298,6 +298,23 @@ async fn who_was_revoked_is_not_let_in_while_the_responder_is_down() {
     refused(&pki.judge(&house).await, "newer evidence", "replayed");
 }
 
+/// The holder of a certificate can write it down in another way: with ECDSA, r and n - s sign the same.
+#[tokio::test]
+async fn a_revoked_certificate_stays_out_also_under_another_signature_of_its_issuer() {
+    let pki = Pki::new();
+    let house = pki.house();
+    house
+        .responder
+        .says(Some(pki.answer(Says::Revoked, START).bytes()));
+    refused(&pki.judge(&house).await, SAID_SO, "revoked");
+    house.responder.says(None);
+    house.clock.advance_ms(FRESH_MAX_MS);
+    let again = pki.issuing.issue(&Leaf::good());
+    assert_ne!(again, pki.leaf);
+    let outcome = house.judge(&again, &[&pki.issuing.der]).await;
+    refused(&outcome, "revoked, as known before", "signed anew");
+}
+
 #[tokio::test]
 async fn many_who_come_at_once_cost_one_question() {
     let pki = Pki::new();

@@ -176,3 +176,25 @@ async fn no_real_authority_can_log_in() {
         assert!(outcome.is_err(), "{}: {outcome:?}", text(entry, "subject"));
     }
 }
+
+#[tokio::test]
+async fn no_changed_byte_of_a_real_certificate_is_overlooked() {
+    let Some(folder) = suite("seid-certificates") else {
+        return;
+    };
+    let all = manifest(&folder);
+    let leaf = all
+        .iter()
+        .find(|entry| text(entry, "file") == "leaf/c90292e14798.der")
+        .unwrap();
+    let bytes = read(&folder.join(text(leaf, "file"))).bytes;
+    let house = house(&folder, &all, leaf, true);
+    assert_eq!(house.judge(&bytes, &[]).await.unwrap(), "100101696");
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        let outcome = house.judge(&changed, &[]).await;
+        assert!(outcome.is_err(), "byte {at}: {outcome:?}");
+        assert!(house.judge(&bytes[..at], &[]).await.is_err(), "cut at {at}");
+    }
+}
