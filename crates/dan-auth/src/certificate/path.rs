@@ -95,7 +95,6 @@ impl Trust {
         presented: &ClientCertificate,
         now: Timestamp,
     ) -> Result<Path, String> {
-        check_size(presented)?;
         let roots: Vec<&Root> = self
             .roots
             .iter()
@@ -139,7 +138,11 @@ impl Trust {
     }
 }
 
-fn check_size(presented: &ClientCertificate) -> Result<(), String> {
+/// Looked at before anything else is: hashing and parsing cost what a peer sends.
+///
+/// # Errors
+/// Which limit the chain exceeds.
+pub(crate) fn check_size(presented: &ClientCertificate) -> Result<(), String> {
     if presented.intermediates.len() > INTERMEDIATES_MAX {
         return Err(format!("more than {INTERMEDIATES_MAX} intermediates"));
     }

@@ -376,10 +376,20 @@ impl Answer<'_> {
     }
 }
 
+/// What is wrong with a responder that has an answer.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Trouble {
+    /// It answers with this status.
+    Status(u16),
+    /// It takes the question and says nothing.
+    Hangs,
+}
+
 /// A responder that answers what it is told, and counts.
 #[derive(Default)]
 pub(super) struct Responder {
     answer: Mutex<Option<Vec<u8>>>,
+    trouble: Mutex<Option<Trouble>>,
     calls: AtomicUsize,
     pub(super) addresses: Mutex<Vec<String>>,
 }
@@ -388,6 +398,10 @@ impl Responder {
     /// From now on this is the answer; `None`: it is down.
     pub(super) fn says(&self, answer: Option<Vec<u8>>) {
         *self.answer.lock().unwrap() = answer;
+    }
+
+    pub(super) fn has(&self, trouble: Option<Trouble>) {
+        *self.trouble.lock().unwrap() = trouble;
     }
 
     pub(super) fn calls(&self) -> usize {
@@ -406,10 +420,16 @@ impl Fetch for Responder {
             self.addresses.lock().unwrap().push(request.url);
             assert_eq!(request.body.unwrap().0, "application/ocsp-request");
             tokio::task::yield_now().await;
+            let trouble = *self.trouble.lock().unwrap();
+            let status = match trouble {
+                Some(Trouble::Hangs) => std::future::pending().await,
+                Some(Trouble::Status(status)) => status,
+                None => 200,
+            };
             let answer = self.answer.lock().unwrap().clone();
             let body = answer.ok_or_else(|| FetchError::Network("down".to_owned()))?;
             Ok(FetchReply {
-                status: 200,
+                status,
                 media_type: Some("application/ocsp-response".to_owned()),
                 retry_after_s: None,
                 body: Bytes::from(body),

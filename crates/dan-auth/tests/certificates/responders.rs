@@ -1,14 +1,18 @@
 //! OCSP: what is asked, what is believed, and what is done while nobody answers.
 
+use std::time::Duration;
+
 use dan_auth::CertificateConfig;
-use dan_auth::certificate::{FRESH_MAX_MS, OcspConfig, PAUSE_MS, SKEW_MS, SOFT_MS};
+use dan_auth::certificate::{
+    ANSWER_BYTES_MAX, FRESH_MAX_MS, OcspConfig, PAUSE_MS, SKEW_MS, SOFT_MS, WAIT_MAX,
+};
 use dan_core::ports::Clock as _;
 use dan_core::testkit::fakes::START;
 use dan_core::time::{DAY_MS, Timestamp};
 
 use super::pki::{
-    Answer, Authority, CLIENT_AUTH, HOUR_MS, House, Leaf, OCSP_SIGNING, ORG, Says, key_of, name,
-    refused, subject_of,
+    Answer, Authority, CLIENT_AUTH, HOUR_MS, House, Leaf, OCSP_SIGNING, ORG, Says, Trouble, key_of,
+    name, refused, subject_of,
 };
 
 const SERIAL: u8 = 0x21;
@@ -327,6 +331,43 @@ async fn many_who_come_at_once_cost_one_question() {
         assert_eq!(outcome.unwrap(), ORG);
     }
     assert_eq!(house.responder.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_with_the_responder_is_no_answer_and_ends_in_time() {
+    let pki = Pki::new();
+    for trouble in [Trouble::Status(500), Trouble::Status(302), Trouble::Hangs] {
+        let house = pki.house();
+        house
+            .responder
+            .says(Some(pki.answer(Says::Good, START).bytes()));
+        house.responder.has(Some(trouble));
+        let began = tokio::time::Instant::now();
+        refused(&pki.judge(&house).await, UNTOLD, "trouble");
+        let longest = WAIT_MAX.saturating_add(Duration::from_millis(2));
+        assert!(began.elapsed() <= longest);
+        house.responder.has(None);
+        house.clock.advance_ms(PAUSE_MS);
+        assert_eq!(pki.judge(&house).await.unwrap(), ORG);
+    }
+    let house = pki.house();
+    house.responder.says(Some(vec![0x30; ANSWER_BYTES_MAX + 1]));
+    refused(&pki.judge(&house).await, UNTOLD, "too large");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_goes_away_while_the_responder_is_asked_keeps_nobody_out() {
+    let pki = Pki::new();
+    let house = pki.house();
+    house
+        .responder
+        .says(Some(pki.answer(Says::Good, START).bytes()));
+    house.responder.has(Some(Trouble::Hangs));
+    let impatient = tokio::time::timeout(Duration::from_millis(10), pki.judge(&house));
+    assert!(impatient.await.is_err());
+    house.responder.has(None);
+    assert_eq!(pki.judge(&house).await.unwrap(), ORG);
+    assert_eq!(house.responder.calls(), 2);
 }
 
 #[tokio::test]
