@@ -80,7 +80,7 @@ pub fn compose(
         tokens: token_client(config, &fetch, &clock)?,
     };
     let keeper = keeper(config, Arc::clone(&catalog), ports)?;
-    let chain = dan_auth::chain(auth(config), Arc::clone(&store), &fetch, &clock)
+    let chain = dan_auth::chain(auth(config), Arc::clone(&store), &fetch, &clock, None)
         .map_err(|error| Misuse(error.to_string()))?;
     let ports = Ports {
         catalog,

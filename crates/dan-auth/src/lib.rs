@@ -1,4 +1,4 @@
-//! Proves who calls: API keys and bearer tokens.
+//! Proves who calls: API keys, bearer tokens and enterprise certificates.
 //!
 //! Each authenticator finds one kind of [`dan_core::caller::Proof`]; [`chain`] lists them, and
 //! [`dan_core::flow::authenticate`] asks them in turn and makes one caller of what they found. Reading
@@ -7,6 +7,7 @@
 
 pub mod api_key;
 pub mod bearer;
+pub mod certificate;
 pub mod claims;
 pub mod jwk;
 pub mod jwks;
@@ -21,6 +22,7 @@ use dan_core::ports::{Authenticator, Clock, Fetch, Store};
 
 pub use api_key::{ApiKey, Desk, mint};
 pub use bearer::{Bearer, IssuerConfig};
+pub use certificate::{CertificateConfig, EnterpriseCertificates};
 
 /// What the operator says about callers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +44,8 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// Every authenticator of a node in the order in which they are asked: API keys of `store` first,
-/// then bearer tokens of the issuers of `config`. To add one, push it behind these.
+/// then bearer tokens of the issuers of `config`, then enterprise certificates where the node takes
+/// them. To add one, push it behind these.
 ///
 /// # Errors
 /// [`ConfigError`] when an issuer is not set up safely.
@@ -51,9 +54,14 @@ pub fn chain(
     store: Arc<dyn Store>,
     fetch: &Arc<dyn Fetch>,
     clock: &Arc<dyn Clock>,
+    certificates: Option<Arc<EnterpriseCertificates>>,
 ) -> Result<Vec<Arc<dyn Authenticator>>, ConfigError> {
-    Ok(vec![
+    let mut chain: Vec<Arc<dyn Authenticator>> = vec![
         Arc::new(ApiKey::new(store, Arc::clone(clock))),
         Arc::new(Bearer::new(config, fetch, clock)?),
-    ])
+    ];
+    if let Some(certificates) = certificates {
+        chain.push(certificates);
+    }
+    Ok(chain)
 }

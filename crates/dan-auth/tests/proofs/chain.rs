@@ -39,7 +39,7 @@ impl House {
         let config = AuthConfig {
             issuers: vec![issuer.config()],
         };
-        let all = chain(config, store, &Net::of(&[&issuer]), &clock).unwrap();
+        let all = chain(config, store, &Net::of(&[&issuer]), &clock, None).unwrap();
         Self { issuer, all, key }
     }
 
