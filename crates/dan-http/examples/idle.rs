@@ -2,7 +2,8 @@
 //! what its resident memory has grown by.
 //!
 //! `cargo run --release -p dan-http --example idle -- plain 10000` (or `tls`, or `h2`). Both processes need so many
-//! descriptors: `ulimit -n 20000`.
+//! descriptors: `ulimit -n 20000`. A node that runs already is measured with its address and process id behind that,
+//! and under TLS the file of its certificate: `… -- tls 10000 127.0.0.1:8443 4711 server.pem`.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -35,8 +36,17 @@ async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match &args[..] {
         [mode] if mode == "serve" => serve_until_killed().await,
-        [mode, count] => measure(mode, count.parse().expect("a number")).await,
-        _ => panic!("idle (plain|tls|h2) COUNT"),
+        [mode, count] => with_own_server(mode, count.parse().expect("a number")).await,
+        [mode, count, address, pid, pem @ ..] => {
+            let pem = pem.first().map_or_else(String::new, |file| {
+                std::fs::read_to_string(file).expect("a certificate")
+            });
+            let address: SocketAddr = address.parse().expect("an address");
+            let pid = pid.parse().expect("a process");
+            let count = count.parse().expect("a number");
+            measure(mode, count, &Subject { address, pid, pem }).await;
+        }
+        _ => panic!("idle (plain|tls|h2) COUNT [ADDRESS PID [PEM]]"),
     }
 }
 
@@ -61,7 +71,14 @@ async fn serve_until_killed() {
     );
 }
 
-async fn measure(mode: &str, count: usize) {
+/// What is measured.
+struct Subject {
+    address: SocketAddr,
+    pid: u32,
+    pem: String,
+}
+
+async fn with_own_server(mode: &str, count: usize) {
     let mut server = Command::new(std::env::current_exe().unwrap())
         .arg("serve")
         .stdout(Stdio::piped())
@@ -74,40 +91,41 @@ async fn measure(mode: &str, count: usize) {
         line.trim().parse::<SocketAddr>().unwrap()
     };
     let (plain, secure) = (line(), line());
+    let address = if mode == "plain" { plain } else { secure };
     let mut pem = String::new();
     while !pem.contains("END CERTIFICATE") {
         said.read_line(&mut pem).unwrap();
     }
+    let pid = server.id();
+    measure(mode, count, &Subject { address, pid, pem }).await;
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
+
+async fn measure(mode: &str, count: usize, subject: &Subject) {
     // The first ones pay for what is shared.
-    let warm = open(mode, plain, secure, &pem, 50).await;
-    let before = resident_kib(server.id());
+    let warm = open(mode, subject, 200).await;
+    let before = resident_kib(subject.pid);
     let began = tokio::time::Instant::now();
-    let all = open(mode, plain, secure, &pem, count).await;
-    let after = resident_kib(server.id());
+    let all = open(mode, subject, count).await;
+    let after = resident_kib(subject.pid);
     println!(
         "{mode}: {count} idle connections, {before} KiB before, {after} KiB after, {} bytes each, opened in {} ms",
         (after - before) * 1024 / u64::try_from(count).unwrap(),
         began.elapsed().as_millis(),
     );
     drop((warm, all));
-    server.kill().unwrap();
-    server.wait().unwrap();
 }
 
 trait Held: Send {}
 impl<T: Send> Held for T {}
 
-async fn open(
-    mode: &str,
-    plain: SocketAddr,
-    secure: SocketAddr,
-    pem: &str,
-    count: usize,
-) -> Vec<Box<dyn Held>> {
+async fn open(mode: &str, subject: &Subject, count: usize) -> Vec<Box<dyn Held>> {
     let mut roots = rustls::RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
-        .unwrap();
+    if mode != "plain" {
+        let root = CertificateDer::from_pem_slice(subject.pem.as_bytes()).unwrap();
+        roots.add(root).unwrap();
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -121,8 +139,7 @@ async fn open(
     let connector = TlsConnector::from(Arc::new(config));
     let mut held: Vec<Box<dyn Held>> = Vec::new();
     for _ in 0..count {
-        let address = if mode == "plain" { plain } else { secure };
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        let mut stream = TcpStream::connect(subject.address).await.unwrap();
         if mode == "plain" {
             ask(&mut stream).await;
             held.push(Box::new(stream));
@@ -132,7 +149,7 @@ async fn open(
         let mut stream = connector.connect(name, stream).await.unwrap();
         if mode == "h2" {
             stream.write_all(&h2_request()).await.unwrap();
-            until(&mut stream, b"done").await;
+            answered(&mut stream, b"\0\x01\0\0\0\x01").await;
         } else {
             ask(&mut stream).await;
         }
@@ -143,13 +160,14 @@ async fn open(
 
 async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     stream.write_all(REQUEST).await.unwrap();
-    until(stream, b"done").await;
+    answered(stream, b"HTTP/1.1 ").await;
 }
 
-async fn until(stream: &mut (impl AsyncRead + Unpin), end: &[u8]) {
+/// Reads until `mark` has come, and what came with it. For HTTP/2 the mark is the head of the frame that ends stream 1.
+async fn answered(stream: &mut (impl AsyncRead + Unpin), mark: &[u8]) {
     let mut read = Vec::new();
-    while !read.ends_with(end) {
-        let mut piece = [0; 1024];
+    while !read.windows(mark.len()).any(|window| window == mark) {
+        let mut piece = [0; 4096];
         let got = stream.read(&mut piece).await.unwrap();
         assert!(got > 0, "closed early");
         read.extend_from_slice(&piece[..got]);

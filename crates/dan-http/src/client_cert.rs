@@ -1,6 +1,8 @@
 //! The client certificate that a TLS-terminating proxy passes on: `Client-Cert` and `Client-Cert-Chain` of RFC 9440.
 //!
-//! Only [`crate::dispatch`] decides whether the sender of the fields may be believed; here they are read, strictly.
+//! They count only from a proxy that is trusted, and are read strictly.
+
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,16 +11,35 @@ use dan_core::ports::ClientCertificate;
 use http::HeaderMap;
 
 use crate::client_auth::{chain_fits, is_certificate};
+use crate::listen::PeerInfo;
 
 const CERTIFICATE: &str = "client-cert";
 const CHAIN: &str = "client-cert-chain";
+
+/// The certificate that a request is made under. `trusted`: the TCP peer is one of our proxies.
+///
+/// What a proxy presents in its own handshake is about itself and never about its client, also where it passes no
+/// certificate on. What anybody else writes into the fields is nothing.
+///
+/// # Errors
+/// As [`forwarded`], from proxies only.
+pub(crate) fn of_request(
+    peer: &PeerInfo,
+    headers: &HeaderMap,
+    trusted: bool,
+) -> Result<Option<Arc<ClientCertificate>>, Fault> {
+    if trusted {
+        return Ok(forwarded(headers)?.map(Arc::new));
+    }
+    Ok(peer.certificate.clone())
+}
 
 /// What the fields say; `None` when there is no `Client-Cert`.
 ///
 /// # Errors
 /// 1014 with 400 when there are two of a field, one is no byte sequence of RFC 9651 §4.2.7 (a list of them for the
 /// chain), one holds no certificate, the chain is over the limits of [`crate::client_auth`], or comes without its leaf.
-pub(crate) fn forwarded(headers: &HeaderMap) -> Result<Option<ClientCertificate>, Fault> {
+fn forwarded(headers: &HeaderMap) -> Result<Option<ClientCertificate>, Fault> {
     let leaf = single(headers, CERTIFICATE)?;
     let chain = single(headers, CHAIN)?;
     let Some(leaf) = leaf else {
@@ -104,6 +125,30 @@ mod tests {
         let der = CertificateDer::from_pem_slice(PEM).unwrap().to_vec();
         let text = format!(":{}:", STANDARD.encode(&der));
         (der, text)
+    }
+
+    #[test]
+    fn a_proxy_speaks_for_its_client_only_and_nobody_else_speaks_by_a_header() {
+        let (der, text) = item();
+        let own = Arc::new(ClientCertificate {
+            leaf: b"of the connection".to_vec(),
+            intermediates: Vec::new(),
+        });
+        let peer = PeerInfo {
+            address: ([127, 0, 0, 1], 1).into(),
+            certificate: Some(Arc::clone(&own)),
+        };
+        let leaf = |fields: &[(&'static str, &str)], trusted| {
+            let certificate = of_request(&peer, &headers(fields), trusted)?;
+            Ok::<_, Fault>(certificate.map(|certificate| certificate.leaf.clone()))
+        };
+        let (good, bad) = ([("client-cert", &*text)], [("client-cert", "x")]);
+        for fields in [&[][..], &good, &bad] {
+            assert_eq!(leaf(fields, false).unwrap(), Some(own.leaf.clone()));
+        }
+        assert_eq!(leaf(&good, true).unwrap(), Some(der));
+        assert_eq!(leaf(&[], true).unwrap(), None);
+        assert!(leaf(&bad, true).is_err());
     }
 
     #[test]

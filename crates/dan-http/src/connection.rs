@@ -183,10 +183,12 @@ where
                 biased;
                 () = told_to_stop(&mut self.stopping), if !leaving => {
                     leaving = true;
+                    link.leaves();
                     connection.as_mut().graceful_shutdown();
                 }
                 () = link.leave.notified(), if !leaving => {
                     leaving = true;
+                    link.leaves();
                     connection.as_mut().graceful_shutdown();
                 }
                 ended = &mut connection => break ended,

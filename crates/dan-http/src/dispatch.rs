@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, Request, Version};
 use tokio::time::{Instant, timeout_at};
 
 use crate::Node;
-use crate::client_cert::forwarded;
+use crate::client_cert::of_request;
 use crate::limits::{
     BODY_BYTES_MAX, IGNORED_BODY_BYTES_MAX, REQUEST_TIME_MAX, client_address, read_body,
 };
@@ -185,12 +185,7 @@ impl Node {
     ) -> Result<Credentials, Fault> {
         let address = peer.address.ip();
         let trusted = self.proxies.iter().any(|network| network.contains(address));
-        // What a proxy presents in its own handshake is about itself, never about its client.
-        let certificate = if trusted {
-            forwarded(headers)?.map(Arc::new)
-        } else {
-            peer.certificate.clone()
-        };
+        let certificate = of_request(peer, headers, trusted)?;
         let from_header = KEY_NAMES.iter().find_map(|name| headers.get(*name));
         let api_key = match from_header {
             Some(value) => value.to_str().ok().map(str::to_owned),

@@ -6,7 +6,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,6 +21,7 @@ use crate::patience::{Linger, Patience, Phase, Wait};
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     at_work: AtomicUsize,
+    leaving: AtomicBool,
     /// The connection is to be closed in good order.
     pub(crate) leave: Notify,
 }
@@ -33,6 +34,11 @@ impl Link {
     pub(crate) fn work(self: &Arc<Self>) -> AtWork {
         self.at_work.fetch_add(1, Ordering::Relaxed);
         AtWork(Arc::clone(self))
+    }
+
+    /// Hyper has been told to close in good order, for whatever reason.
+    pub(crate) fn leaves(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
     }
 
     fn works(&self) -> bool {
@@ -110,21 +116,24 @@ impl<T> H2Guard<T> {
     /// The peer keeps us waiting. True when hyper is to see the end of the stream.
     fn waited(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let now = Instant::now();
-        let (waiting, until) = match self.ending {
-            Ending::Asked(until) => (Waiting::Start, until),
-            Ending::No | Ending::Cut { .. } => {
-                let Some(due) = self.traffic.due(self.link.works(), &self.patience, now) else {
-                    return Poll::Pending;
-                };
-                due
-            }
+        let soon = now.checked_add(self.patience.linger).unwrap_or(now);
+        let Some((mut waiting, mut until)) =
+            self.traffic.due(self.link.works(), &self.patience, now)
+        else {
+            return Poll::Pending;
         };
+        if matches!(self.ending, Ending::No) && self.link.leaving.load(Ordering::Relaxed) {
+            self.ending = Ending::Asked(soon);
+        }
+        // What was still under way is finished; then a peer that ignores the goodbye is not waited for.
+        if let (Ending::Asked(end), Waiting::Request) = (&self.ending, waiting) {
+            (waiting, until) = (Waiting::Start, *end);
+        }
         ready!(self.poll_until(until, cx));
         match waiting {
             Waiting::Start => return Poll::Ready(true),
             Waiting::Request => {
-                let until = now.checked_add(self.patience.linger).unwrap_or(now);
-                self.ending = Ending::Asked(until);
+                self.ending = Ending::Asked(soon);
                 self.link.leave.notify_one();
             }
             Waiting::Frame => self.cut(Violation::calm("a frame or header block took too long")),

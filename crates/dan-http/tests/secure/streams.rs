@@ -4,12 +4,14 @@ use bytes::Bytes;
 use dan_http::listen::ListenLimits;
 use h2::client::SendRequest;
 use http::{Method, Request, StatusCode, Version};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-use super::server::{HANGS, Server, start};
+use super::floods::{BLOCK, END_HEADERS, END_STREAM, HEADERS, frame, goaway_code, greeted};
+use super::server::{HANGS, Server, rest, start};
 
 /// A client, and the task that drives its connection.
 pub(crate) struct Client {
@@ -158,6 +160,21 @@ async fn a_drain_finishes_streams_that_are_under_way_and_takes_no_new_ones() {
         .unwrap()
         .status();
     assert_eq!(status, StatusCode::OK);
+    let cut = timeout(HANGS, server.task.join_next()).await.expect("ends");
+    assert_eq!(cut.unwrap().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_a_peer_that_ignores_the_goodbye() {
+    let mut server = start(ListenLimits::default(), None).await;
+    let mut deaf = greeted(&server).await;
+    let request = frame(HEADERS, END_HEADERS | END_STREAM, 1, BLOCK);
+    deaf.write_all(&request).await.unwrap();
+    while server.notes().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    server.stop.take().unwrap().send(()).unwrap();
+    assert_eq!(goaway_code(&rest(&mut deaf).await), Some(0));
     let cut = timeout(HANGS, server.task.join_next()).await.expect("ends");
     assert_eq!(cut.unwrap().unwrap(), 0);
 }
