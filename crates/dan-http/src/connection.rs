@@ -124,7 +124,8 @@ where
                 Some(refusal) if stands_for_refusal(request.method()) => Inbound::Refused(*refusal),
                 _ => Inbound::Request(request.map(RequestBody::guarded)),
             };
-            let response = service(inbound, peer.clone());
+            // hyper keeps room for this future as long as the connection lives: a pointer is all it should be.
+            let response = Box::pin(service(inbound, peer.clone()));
             async move { Ok::<_, Infallible>(response.await) }
         });
         // The guard bounds the wait for a head, telling an idle peer from a slow one, and answers 408: hyper cannot.

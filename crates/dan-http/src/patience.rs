@@ -28,7 +28,7 @@ pub struct Patience {
     pub head: Duration,
     /// See [`IDLE_WAIT`]. Then a silent close.
     pub idle: Duration,
-    /// See [`BODY_WAIT`]. Then reading the body fails, see [`refusal_of_body`].
+    /// See [`BODY_WAIT`]. Then reading the body fails, see [`crate::head_guard::refusal_of_body`].
     pub body: Duration,
     /// See [`WRITE_WAIT`]. Then the connection is dropped.
     pub write: Duration,

@@ -1,6 +1,7 @@
 //! What the handshake agrees on: the protocol, and whose key the peer holds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dan_core::ports::ClientCertificate;
 use dan_http::client_auth::{CLIENT_CHAIN_BYTES_MAX, CLIENT_CHAIN_MAX};
@@ -211,4 +212,35 @@ async fn a_drain_closes_idle_connections_in_good_order_and_waits_for_no_handshak
     assert!(rest(&mut silent).await.is_empty());
     let cut = timeout(HANGS, server.task.join_next()).await.expect("ends");
     assert_eq!(cut.unwrap().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_is_no_handshake_is_closed_and_nobody_else_notices() {
+    let limits = ListenLimits {
+        handshake: Duration::from_millis(200),
+        ..ListenLimits::default()
+    };
+    let server = start(limits, None).await;
+    // A record head of each kind, one that promises more than comes, and noise from a fixed seed.
+    let mut noise = 0x2545_f491_4f6c_dd1d_u64;
+    let mut pieces: Vec<Vec<u8>> = (20..26).map(|kind| vec![kind, 3, 3, 0, 0]).collect();
+    pieces.push(vec![22, 3, 1, 0x40, 0]);
+    pieces.push(vec![22, 3, 1, 0xff, 0xff]);
+    for _ in 0..40 {
+        let mut piece = vec![22, 3, 1, 0, 200, 1, 0, 0, 196];
+        for _ in 0..196 {
+            noise ^= noise << 13;
+            noise ^= noise >> 7;
+            noise ^= noise << 17;
+            piece.push(noise.to_le_bytes()[0]);
+        }
+        pieces.push(piece);
+    }
+    for piece in pieces {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(&piece).await.unwrap();
+        assert!(!rest(&mut stream).await.starts_with(b"HTTP"));
+    }
+    assert!(server.notes().is_empty());
+    assert!(server.is_healthy().await);
 }
