@@ -278,6 +278,11 @@ impl Node {
         self.process.signal("TERM");
     }
 
+    /// Tells it with SIGHUP that files have changed.
+    pub fn hang_up(&self) {
+        self.process.signal("HUP");
+    }
+
     /// Waits until it has ended by itself, and gives its exit status.
     pub async fn ended(mut self) -> Option<i32> {
         self.process.ended().await

@@ -97,6 +97,7 @@ pub fn compose(
         validity: ValidityDays::default(),
         retention_days: config.retention.ended_days,
     };
+    let host_names = host_names(config, &settings.public_url);
     let exchange = Exchange::new(ports, settings, Arc::new(Meter::default()));
     let exchange = Arc::new(exchange.limited(config.limits.into()));
     let proxies = config
@@ -105,7 +106,8 @@ pub fn compose(
         .iter()
         .filter_map(|text| Network::parse(text))
         .collect();
-    let node = Arc::new(Node::new(Arc::clone(&exchange), chain, proxies, BUILD));
+    let node = Node::new(Arc::clone(&exchange), chain, proxies, BUILD);
+    let node = Arc::new(node.with_host_names(host_names));
     let token = config.management.token.as_ref();
     let token = token
         .map(|token| config.secret("management.token", token))
@@ -427,4 +429,14 @@ pub fn public_url(config: &Config, listening: SocketAddr) -> String {
         .public_url
         .clone()
         .unwrap_or_else(|| format!("{scheme}://{listening}/v1"))
+}
+
+/// The host of the public address and those that are named besides it.
+fn host_names(config: &Config, public_url: &str) -> Vec<String> {
+    let public = public_url.parse::<http::Uri>().ok();
+    let public = public.as_ref().and_then(http::Uri::host).map(str::to_owned);
+    public
+        .into_iter()
+        .chain(config.server.host_names.iter().cloned())
+        .collect()
 }

@@ -59,7 +59,7 @@ async fn node(args: &EdgeArgs) -> Ending {
     }
     config::check(&config)?;
     let running = Running::start(&config, args.data_dir.as_deref()).await?;
-    lifecycle::signal()
+    lifecycle::signal(lifecycle::Hangup::Reloads)
         .await
         .map_err(|error| Misuse(error.to_string()))?;
     running.stop().await;

@@ -12,4 +12,5 @@ pub mod output;
 pub mod sandbox;
 pub mod sandbox_demo;
 pub mod serve;
+mod server_tls;
 pub mod system;

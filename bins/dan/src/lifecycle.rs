@@ -32,19 +32,34 @@ impl Shutdown {
     }
 }
 
-/// Ends at the first SIGTERM, SIGINT or SIGHUP: a terminal that goes away stops a node as gently.
+/// What SIGHUP means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hangup {
+    /// The terminal went away: stop, as gently as for SIGTERM.
+    Stops,
+    /// Files may have changed: those who watch them look at once, and the node goes on.
+    Reloads,
+}
+
+/// Ends at the first SIGTERM or SIGINT, and at SIGHUP where that stops.
 ///
 /// # Errors
 /// When the operating system gives no signals.
-pub async fn signal() -> std::io::Result<()> {
+pub async fn signal(hangup: Hangup) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::select! {
-        _ = hangup.recv() => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    // Asked for in any case: a signal that nobody listens to kills.
+    let mut hangups = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = hangups.recv() => {
+                if hangup == Hangup::Stops {
+                    return Ok(());
+                }
+            }
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
     }
-    Ok(())
 }

@@ -102,7 +102,7 @@ pub async fn run(args: &EdgeArgs) -> Ending {
     if !args.once {
         say(demo.curl_lines());
         say("Ctrl-C ends it.");
-        lifecycle::signal()
+        lifecycle::signal(lifecycle::Hangup::Stops)
             .await
             .map_err(|error| Misuse(error.to_string()))?;
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use dan_core::flow::Exchange;
 use dan_core::ports::Store;
 use dan_http::listen::{ListenLimits, serve};
-use dan_http::tls;
 use dan_source::keeper::Refresh;
 use dan_store::Access;
 use tokio::net::TcpListener;
@@ -18,6 +17,7 @@ use crate::compose::{Composition, compose, list_problems, open_store, public_url
 use crate::config::Config;
 use crate::lifecycle::Shutdown;
 use crate::output::Misuse;
+use crate::server_tls::ServerTls;
 
 /// How often ended grants are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -50,7 +50,7 @@ impl Running {
     /// What is wrong with the configuration or an address, and what to do.
     pub async fn start(config: &Config, data_dir: Option<&Path>) -> Result<Self, Misuse> {
         let store = open_store(config, data_dir, Access::Node)?;
-        let server_tls = server_tls(config)?;
+        let server_tls = ServerTls::open(config)?;
         let listener = bind("server.listen", config.server.listen).await?;
         let managing = bind("management.listen", config.management.listen).await?;
         let (api, management) = (address(&listener)?, address(&managing)?);
@@ -88,12 +88,18 @@ impl Running {
             stopping.begun().await;
         }));
 
+        let live = server_tls.as_ref().map(ServerTls::live);
+        if let Some(server_tls) = server_tls {
+            let stopping = shutdown.clone();
+            background.spawn(server_tls.watch(async move { stopping.begun().await }));
+        }
+
         let mut listeners = JoinSet::new();
         let stopping = shutdown.clone();
         listeners.spawn(async move {
             let answer = move |inbound, peer| Arc::clone(&node).answer(inbound, peer);
             let stop = async move { stopping.begun().await };
-            let cut = serve(listener, server_tls, ListenLimits::default(), answer, stop).await;
+            let cut = serve(listener, live, ListenLimits::default(), answer, stop).await;
             if cut > 0 {
                 tracing::warn!(cut, "connections were cut at the drain deadline");
             }
@@ -175,21 +181,4 @@ fn address(listener: &TcpListener) -> Result<SocketAddr, Misuse> {
     listener
         .local_addr()
         .map_err(|error| Misuse(format!("a listener has no address: {error}")))
-}
-
-fn server_tls(config: &Config) -> Result<Option<Arc<tls::ServerConfig>>, Misuse> {
-    let Some(files) = &config.server.tls else {
-        return Ok(None);
-    };
-    let path = config.resolve(&files.certificate);
-    let certificate = std::fs::read(&path).map_err(|error| {
-        Misuse(format!(
-            "server.tls.certificate: cannot read {}: {error}",
-            path.display()
-        ))
-    })?;
-    let key = config.secret("server.tls.key", &files.key)?;
-    tls::server_config(&certificate, key.expose().as_bytes())
-        .map(Some)
-        .map_err(|error| Misuse(format!("server.tls: {error}")))
 }

@@ -1,6 +1,5 @@
 //! The whole pipeline on one page: limits → route → authenticate → handler → render.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,11 +11,11 @@ use dan_core::ports::{CallContext, Credentials};
 use dan_core::secret::Secret;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use http::{HeaderMap, Method, Request};
-use hyper::body::Incoming;
+use http::{HeaderMap, Method, Request, Version};
 use tokio::time::{Instant, timeout_at};
 
 use crate::Node;
+use crate::client_cert::of_request;
 use crate::limits::{
     BODY_BYTES_MAX, IGNORED_BODY_BYTES_MAX, REQUEST_TIME_MAX, client_address, read_body,
 };
@@ -24,6 +23,7 @@ use crate::listen::{Inbound, PeerInfo};
 use crate::query_string::QueryString;
 use crate::rate_limit;
 use crate::render::{self, Outbound};
+use crate::request_body::RequestBody;
 use crate::routes::{Access, Found, Route, find};
 use crate::visit::Visit;
 
@@ -60,12 +60,18 @@ impl Node {
 
     async fn respond(
         &self,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
         peer: PeerInfo,
         ctx: &CallContext,
         notes: &mut Notes,
     ) -> Outbound {
         let (parts, body) = request.into_parts();
+        if let Err(fault) = self.names_us(&parts) {
+            notes.fault(&fault);
+            let mut response = render::fault(&fault, &ctx.request_id);
+            render::close(&mut response);
+            return response;
+        }
         let found = find(&parts.method, parts.uri.path());
         let (route, path) = match found {
             Ok(Found::Route(route, path)) => (route, path),
@@ -88,7 +94,7 @@ impl Node {
             path,
             parts,
             body,
-            peer: peer.address.ip(),
+            peer,
         };
         let work = self.serve(route, arrival, ctx, notes);
         let mut response = match work.await {
@@ -116,6 +122,27 @@ impl Node {
         response
     }
 
+    /// An absolute-form target must name this node (`security.md` §1.3.1). Over HTTP/2 every target has a host, which
+    /// is no more than the Host field is over HTTP/1.1.
+    fn names_us(&self, parts: &Parts) -> Result<(), Fault> {
+        let Some(authority) = parts.uri.authority() else {
+            return Ok(());
+        };
+        let host = authority.host();
+        let ours = self
+            .host_names
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(host));
+        if ours || parts.version == Version::HTTP_2 {
+            return Ok(());
+        }
+        Err(Fault::with(
+            Code::InvalidAuthorizationRequest,
+            "the request target names another host; send the path alone",
+        )
+        .status(400))
+    }
+
     async fn serve(
         &self,
         route: &'static Route,
@@ -134,7 +161,7 @@ impl Node {
         let (caller, _admission) = match route.access {
             Access::Anonymous => (None, None),
             Access::Consumer => {
-                let credentials = self.credentials(&parts.headers, &query, peer)?;
+                let credentials = self.credentials(&parts.headers, &query, &peer)?;
                 let proving = authenticate(&self.chain, &credentials, ctx);
                 let caller = timeout_at(ctx.deadline, proving).await.map_err(late)?;
                 let caller =
@@ -184,14 +211,16 @@ impl Node {
         );
     }
 
-    /// What the request presents. `X-NADOBE-*` counts from trusted proxies only (`contracts.md` §5).
+    /// What the request presents. `X-NADOBE-*` and `Client-Cert` (RFC 9440) count from trusted proxies only (`contracts.md` §5).
     fn credentials(
         &self,
         headers: &HeaderMap,
         query: &QueryString,
-        peer: IpAddr,
+        peer: &PeerInfo,
     ) -> Result<Credentials, Fault> {
-        let trusted = self.proxies.iter().any(|network| network.contains(peer));
+        let address = peer.address.ip();
+        let trusted = self.proxies.iter().any(|network| network.contains(address));
+        let certificate = of_request(peer, headers, trusted)?;
         let from_header = KEY_NAMES.iter().find_map(|name| headers.get(*name));
         let api_key = match from_header {
             Some(value) => value.to_str().ok().map(str::to_owned),
@@ -216,8 +245,8 @@ impl Node {
         Ok(Credentials {
             api_key: api_key.map(|key| Secret::new(key.trim().to_owned())),
             bearer: bearer.map(|token| Arc::new(Secret::new(token.to_owned()))),
-            certificate: None,
-            address: client_address(peer, headers, &self.proxies),
+            certificate,
+            address: client_address(address, headers, &self.proxies),
         })
     }
 }
@@ -226,8 +255,8 @@ impl Node {
 struct Arrival {
     path: Vec<String>,
     parts: Parts,
-    body: Incoming,
-    peer: IpAddr,
+    body: RequestBody,
+    peer: PeerInfo,
 }
 
 /// The token after the scheme; a bare token counts too. `Bearer` twice is left to be refused.
@@ -239,7 +268,7 @@ fn token_of(value: &str) -> &str {
     }
 }
 
-async fn body_for(method: &Method, body: Incoming, ctx: &CallContext) -> Result<Bytes, Fault> {
+async fn body_for(method: &Method, body: RequestBody, ctx: &CallContext) -> Result<Bytes, Fault> {
     let late = |_elapsed| {
         Fault::with(
             Code::InvalidAuthorizationRequest,

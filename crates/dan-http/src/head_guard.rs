@@ -11,58 +11,18 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Interval, interval};
 
 use crate::framing::{Framing, MAX_METHOD_BYTES, Refusal, Stop};
+use crate::patience::{Linger, Phase, Wait};
 
-/// A whole head must be here this long after its first byte, and a new connection's first byte this long after it opened.
-pub const HEAD_WAIT: Duration = Duration::from_secs(5);
-/// How long a connection may be silent between two requests.
-pub const IDLE_WAIT: Duration = Duration::from_secs(60);
-/// How long a body may be silent while it is being read.
-pub const BODY_WAIT: Duration = Duration::from_secs(10);
-/// How long the peer may take nothing of an answer.
-pub const WRITE_WAIT: Duration = Duration::from_secs(30);
-/// How long a connection that we close may keep sending, so that a reset does not take our answer from the peer.
-pub const LINGER_WAIT: Duration = Duration::from_secs(1);
-/// How much of what such a connection sends is read and thrown away, bytes.
-const LINGER_BYTES: usize = 2 * 1024 * 1024;
-const LINGER_CHUNK: usize = 4 * 1024;
+pub use crate::patience::Patience;
 
 const REFUSED_METHOD: &str = "REFUSED-BY-THE-GUARD-IN-FRONT-OF-HYPER";
 const REFUSED_HEAD: &[u8] =
     b"REFUSED-BY-THE-GUARD-IN-FRONT-OF-HYPER / HTTP/1.1\r\nhost: refused.invalid\r\nconnection: close\r\n\r\n";
 const _: () = assert!(REFUSED_METHOD.len() > MAX_METHOD_BYTES);
-
-/// How long the peer may keep a connection waiting; the defaults are this module's constants.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// See [`HEAD_WAIT`]. Then 408, or a silent close if nothing was sent.
-    pub head: Duration,
-    /// See [`IDLE_WAIT`]. Then a silent close.
-    pub idle: Duration,
-    /// See [`BODY_WAIT`]. Then reading the body fails, see [`refusal_of_body`].
-    pub body: Duration,
-    /// See [`WRITE_WAIT`]. Then the connection is dropped.
-    pub write: Duration,
-    /// See [`LINGER_WAIT`].
-    pub linger: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            head: HEAD_WAIT,
-            idle: IDLE_WAIT,
-            body: BODY_WAIT,
-            write: WRITE_WAIT,
-            linger: LINGER_WAIT,
-        }
-    }
-}
 
 /// What is to be said to a peer whose request body could not be read, from the error hyper gave: 408 where it stalled,
 /// 400 where its framing is broken or it was cut short. hyper closes the connection after that answer whatever it says;
@@ -102,7 +62,7 @@ pub struct HeadGuard<T> {
     opened: bool,
     reading: Wait,
     writing: Wait,
-    lingered: Option<usize>,
+    lingering: Option<Linger>,
 }
 
 impl<T> HeadGuard<T> {
@@ -120,7 +80,7 @@ impl<T> HeadGuard<T> {
             opened: false,
             reading: Wait::default(),
             writing: Wait::default(),
-            lingered: None,
+            lingering: None,
         }
     }
 
@@ -147,6 +107,10 @@ impl<T> HeadGuard<T> {
         self.held.drain(..self.given.min(self.held.len()));
         self.ready = self.ready.saturating_sub(self.given);
         self.given = 0;
+        if self.held.is_empty() {
+            // A connection at rest holds no buffer.
+            self.held = Vec::new();
+        }
     }
 
     /// Judges what was just read into `buf` from `start` on; what may not be given yet leaves `buf` again.
@@ -317,78 +281,31 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadGuard<T> {
     /// peer would lose the answer (RFC 9112 §9.6).
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let mut lingered = if let Some(lingered) = this.lingered {
-            lingered
-        } else {
+        if this.lingering.is_none() {
             let progress = Pin::new(&mut this.io).poll_shutdown(cx);
             ready!(this.bounded(cx, progress))?;
-            0
-        };
-        let mut scratch = [0_u8; LINGER_CHUNK];
-        loop {
-            this.lingered = Some(lingered);
-            let mut chunk = ReadBuf::new(&mut scratch);
-            match Pin::new(&mut this.io).poll_read(cx, &mut chunk) {
-                Poll::Ready(Ok(())) if !chunk.filled().is_empty() && lingered < LINGER_BYTES => {
-                    lingered = lingered.saturating_add(chunk.filled().len());
-                }
-                Poll::Ready(_) => return Poll::Ready(Ok(())),
-                // Only a peer that we know to be in the middle of something is waited for.
-                Poll::Pending if this.framing.at_rest(this.withheld()) => {
-                    return Poll::Ready(Ok(()));
-                }
-                Poll::Pending => {
-                    ready!(
-                        this.reading
-                            .poll_over(Phase::Closing, this.patience.linger, cx)
-                    );
-                    return Poll::Ready(Ok(()));
-                }
-            }
         }
-    }
-}
-
-/// What the peer is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Opening,
-    Idle,
-    Head,
-    Body,
-    Closing,
-}
-
-/// One bounded wait at a time. A phase's time runs from the first wait in it until [`Wait::over`], so a head that
-/// trickles in does not win time with every byte.
-#[derive(Debug, Default)]
-struct Wait {
-    /// Made at the first wait and then reused, since re-arming is far cheaper than making.
-    timer: Option<Interval>,
-    phase: Option<Phase>,
-}
-
-impl Wait {
-    const fn over(&mut self) {
-        self.phase = None;
-    }
-
-    fn poll_over(&mut self, phase: Phase, limit: Duration, cx: &mut Context<'_>) -> Poll<()> {
-        let limit = limit.max(Duration::from_millis(1));
-        let timer = self.timer.get_or_insert_with(|| interval(limit));
-        if self.phase != Some(phase) {
-            timer.reset_after(limit);
-            self.phase = Some(phase);
+        let lingering = this.lingering.get_or_insert_default();
+        if lingering.poll(&mut this.io, cx).is_pending()
+            // Only a peer that we know to be in the middle of something is waited for.
+            && !this.framing.at_rest(this.held.get(this.ready..).unwrap_or_default())
+        {
+            ready!(
+                this.reading
+                    .poll_over(Phase::Closing, this.patience.linger, cx)
+            );
         }
-        timer.poll_tick(cx).map(|_| ())
+        Poll::Ready(Ok(()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::patience::{LINGER_BYTES, LINGER_CHUNK};
     use std::collections::VecDeque;
     use std::task::Waker;
+    use std::time::Duration;
 
     /// Gives its pieces one a read, then ends; takes a bounded number of bytes.
     struct Scripted {

@@ -7,16 +7,24 @@
 //! `routes/mod.rs`, and the line in `routes/access.snap` that says who may call it.
 
 pub mod client;
+pub mod client_auth;
+mod client_cert;
+mod connection;
 mod dispatch;
 pub mod framing;
+mod h2_frames;
+mod h2_guard;
+pub mod h2_traffic;
 pub mod head_guard;
 mod limits;
 pub mod listen;
 pub mod management;
+pub mod patience;
 pub mod probe;
 mod query_string;
 pub mod rate_limit;
 mod render;
+pub mod request_body;
 mod routes;
 pub mod tls;
 mod visit;
@@ -49,6 +57,7 @@ pub struct Node {
     exchange: Arc<Exchange>,
     chain: Vec<Arc<dyn Authenticator>>,
     proxies: Vec<Network>,
+    host_names: Vec<String>,
     build: BuildInfo,
     version: HeaderValue,
     pause: rate_limit::Pause,
@@ -70,10 +79,19 @@ impl Node {
             exchange,
             chain,
             proxies,
+            host_names: Vec::new(),
             build,
             version,
             pause: rate_limit::Pause::default(),
         }
+    }
+
+    /// Names this node answers to in absolute-form targets, without port. Without any, absolute-form targets are
+    /// refused: nobody but a client of a forward proxy sends them (`security.md` §1.3.1).
+    #[must_use]
+    pub fn with_host_names(mut self, host_names: Vec<String>) -> Self {
+        self.host_names = host_names;
+        self
     }
 }
 

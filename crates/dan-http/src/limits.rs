@@ -8,9 +8,10 @@ use dan_core::error::{Code, Fault};
 use dan_core::network::Network;
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 
 use crate::head_guard::refusal_of_body;
+use crate::request_body::RequestBody;
 
 /// Largest request body, in bytes.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -23,7 +24,7 @@ pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(90);
 ///
 /// # Errors
 /// 1014 with 413 when it is larger than `bytes_max`, with 400 or 408 when it is cut short or stalls.
-pub(crate) async fn read_body(mut body: Incoming, bytes_max: usize) -> Result<Bytes, Fault> {
+pub(crate) async fn read_body(mut body: RequestBody, bytes_max: usize) -> Result<Bytes, Fault> {
     let too_large = || {
         let text = format!("the body is larger than {bytes_max} bytes");
         Fault::with(Code::InvalidAuthorizationRequest, text).status(413)

@@ -1,40 +1,32 @@
-//! Accepting connections, serving HTTP/1.1 on each behind [`HeadGuard`], and ending gracefully.
+//! Accepting connections, and ending them gracefully; what happens on one is in `connection.rs`.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dan_core::ports::ClientCertificate;
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
+use crate::connection::Connection;
 use crate::framing::Refusal;
-use crate::head_guard::{HeadGuard, Patience, stands_for_refusal};
-use crate::tls::HANDSHAKE_WAIT;
+use crate::head_guard::Patience;
+use crate::request_body::RequestBody;
+use crate::tls::{HANDSHAKE_WAIT, Reloadable};
 
 /// Connections open at once; further ones wait in the kernel's queue.
-pub const MAX_CONNECTIONS: usize = 8 * 1024;
+pub const MAX_CONNECTIONS: usize = 16 * 1024;
 /// How long connections may take to finish the requests under way once the listener is told to stop.
 pub const DRAIN_WAIT: Duration = Duration::from_secs(30);
 /// How long nothing is accepted after the system had no descriptor or memory for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// hyper's buffer for one direction of one connection, bytes. Holds the largest head the guard lets through.
-const MAX_BUFFER: usize = 64 * 1024;
-
 /// What one listener allows; the defaults are the constants of this module, of [`crate::head_guard`] and of
 /// [`crate::tls`].
 #[derive(Clone, Copy, Debug)]
@@ -61,20 +53,24 @@ impl Default for ListenLimits {
 }
 
 /// Who is at the other end of the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerInfo {
     /// Address of the TCP peer, which may be a proxy.
     pub address: SocketAddr,
+    /// What the peer presented in its TLS handshake, or in the one that this session goes on from. It holds the key of
+    /// the leaf; nothing else has been looked at. `None` also without TLS.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
-/// What arrives on a connection, one at a time and in order. Not printable: it holds what peers send.
+/// What arrives on a connection: over HTTP/1.1 one at a time and in order, over HTTP/2 as many at once as there are
+/// streams. Not printable: it holds what peers send.
 #[expect(
     clippy::large_enum_variant,
     reason = "the large variant is the usual one; boxing it would cost every request"
 )]
 pub enum Inbound {
     /// A request with lawful framing. Reading its body can still fail: [`crate::head_guard::refusal_of_body`].
-    Request(http::Request<Incoming>),
+    Request(http::Request<RequestBody>),
     /// In place of a request that must not be served. The connection closes after the answer to it.
     Refused(Refusal),
 }
@@ -82,12 +78,14 @@ pub enum Inbound {
 /// Serves connections from `listener` until `shutdown` resolves, then lets those open finish the request under way,
 /// and gives the number of connections that had to be cut at `limits.drain`.
 ///
-/// With `tls` every connection begins with a TLS handshake. `service` is called once for each request and for each
-/// refused head, in order, never two at a time for one connection. A peer that has closed its sending side is still
-/// answered, so the future runs on when the peer goes away while it works: the service bounds its own time.
+/// With `tls` every connection begins with a TLS handshake under the settings of that moment, and speaks HTTP/2 where
+/// the peer's ALPN asks for it; without, HTTP/1.1 only. `service` is called once for each request and for each refused
+/// head. Over HTTP/1.1 that is in order, never two at a time for one connection, and a peer that has closed its sending
+/// side is still answered, so the future runs on when the peer goes away while it works: the service bounds its own
+/// time. Over HTTP/2 the future is dropped when the peer gives up the stream.
 pub async fn serve<S, F>(
     listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<Reloadable>>,
     limits: ListenLimits,
     service: S,
     shutdown: impl Future<Output = ()> + Send,
@@ -96,7 +94,6 @@ where
     S: Fn(Inbound, PeerInfo) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = http::Response<Full<Bytes>>> + Send + 'static,
 {
-    let tls = tls.map(TlsAcceptor::from);
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -114,12 +111,16 @@ where
         match accepted {
             Ok((stream, address)) => {
                 let connection = Connection {
-                    peer: PeerInfo { address },
+                    peer: PeerInfo {
+                        address,
+                        certificate: None,
+                    },
                     limits,
                     service: service.clone(),
                     stopping: stopping.clone(),
                 };
-                connections.spawn(connection.run(stream, tls.clone()));
+                let tls = tls.as_ref().map(|tls| tls.current());
+                connections.spawn(connection.run(stream, tls));
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
@@ -167,92 +168,13 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn told_to_stop(stopping: &mut watch::Receiver<bool>) {
-    while !*stopping.borrow_and_update() {
-        if stopping.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-struct Connection<S> {
-    peer: PeerInfo,
-    limits: ListenLimits,
-    service: S,
-    stopping: watch::Receiver<bool>,
-}
-
-impl<S, F> Connection<S>
-where
-    S: Fn(Inbound, PeerInfo) -> F + Send + Sync + 'static,
-    F: Future<Output = http::Response<Full<Bytes>>> + Send + 'static,
-{
-    async fn run(mut self, stream: TcpStream, tls: Option<TlsAcceptor>) {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-        let Some(tls) = tls else {
-            return self.http(stream).await;
-        };
-        let handshake = tokio::select! {
-            biased;
-            () = told_to_stop(&mut self.stopping) => return,
-            handshake = timeout(self.limits.handshake, tls.accept(stream)) => handshake,
-        };
-        match handshake {
-            Ok(Ok(stream)) => self.http(stream).await,
-            Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-            Err(_) => tracing::debug!("TLS handshake took too long"),
-        }
-    }
-
-    async fn http<T>(mut self, stream: T)
-    where
-        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let refused = Arc::new(OnceLock::new());
-        let guard = HeadGuard::new(stream, self.limits.patience, Arc::clone(&refused));
-        let (service, peer) = (self.service, self.peer);
-        let answer = service_fn(move |request: http::Request<Incoming>| {
-            let inbound = match refused.get() {
-                Some(refusal) if stands_for_refusal(request.method()) => Inbound::Refused(*refusal),
-                _ => Inbound::Request(request),
-            };
-            let response = service(inbound, peer);
-            async move { Ok::<_, Infallible>(response.await) }
-        });
-        // The guard bounds the wait for a head, telling an idle peer from a slow one, and answers 408: hyper cannot.
-        let connection = http1::Builder::new()
-            .half_close(true)
-            .header_read_timeout(None)
-            .max_buf_size(MAX_BUFFER)
-            .serve_connection(TokioIo::new(guard), answer);
-        let mut connection = pin!(connection);
-        let ended = tokio::select! {
-            biased;
-            () = told_to_stop(&mut self.stopping) => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-            ended = &mut connection => ended,
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%error, "connection failed");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tls::tests::{CERTIFICATE, KEY};
-    use rustls::pki_types::pem::PemObject as _;
-    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
     use std::sync::Mutex;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
     use tokio::sync::{Semaphore, oneshot};
-    use tokio_rustls::TlsConnector;
-    use tokio_rustls::client::TlsStream;
 
     /// Longer than anything here takes; reached only when something hangs.
     const HANGS: Duration = Duration::from_secs(20);
@@ -269,11 +191,7 @@ mod tests {
         callers: Arc<Mutex<Vec<SocketAddr>>>,
     }
 
-    async fn start(
-        tls: Option<Arc<ServerConfig>>,
-        limits: ListenLimits,
-        free_calls: usize,
-    ) -> Running {
+    async fn start(limits: ListenLimits, free_calls: usize) -> Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (begun, may_end) = (
@@ -301,7 +219,7 @@ mod tests {
         };
         let (stop, stopped) = oneshot::channel();
         let mut task = JoinSet::new();
-        task.spawn(serve(listener, tls, limits, service, async {
+        task.spawn(serve(listener, None, limits, service, async {
             stopped.await.ok();
         }));
         Running {
@@ -348,7 +266,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_drain_finishes_what_is_under_way_closes_idle_connections_and_takes_no_new_ones() {
-        let mut running = start(None, ListenLimits::default(), 1).await;
+        let mut running = start(ListenLimits::default(), 1).await;
         let (mut idle, mut fresh, mut busy) = (
             running.connect().await,
             running.connect().await,
@@ -386,7 +304,7 @@ mod tests {
             drain: Duration::from_millis(20),
             ..ListenLimits::default()
         };
-        let running = start(None, limits, 0).await;
+        let running = start(limits, 0).await;
         let mut busy = running.connect().await;
         busy.write_all(REQUEST).await.unwrap();
         running.call_begun().await;
@@ -409,7 +327,7 @@ mod tests {
             connections: 1,
             ..ListenLimits::default()
         };
-        let running = start(None, limits, 3).await;
+        let running = start(limits, 3).await;
         let mut first = running.connect().await;
         first.write_all(REQUEST).await.unwrap();
         one_answer(&mut first).await;
@@ -426,7 +344,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_panics_ends_its_connection_only() {
-        let running = start(None, ListenLimits::default(), 9).await;
+        let running = start(ListenLimits::default(), 9).await;
         let mut refused = running.connect().await;
         refused.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
         let mut nothing = Vec::new();
@@ -442,91 +360,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_that_stops_sending_is_still_answered() {
-        let running = start(None, ListenLimits::default(), 0).await;
+        let running = start(ListenLimits::default(), 0).await;
         let mut stream = running.connect().await;
         stream.write_all(REQUEST).await.unwrap();
         stream.shutdown().await.unwrap();
         running.call_begun().await;
         running.may_end.add_permits(1);
         assert!(rest(&mut stream).await.ends_with("done"));
-    }
-
-    #[derive(Debug)]
-    struct In2030;
-
-    impl rustls::time_provider::TimeProvider for In2030 {
-        fn current_time(&self) -> Option<UnixTime> {
-            Some(UnixTime::since_unix_epoch(Duration::from_secs(
-                1_900_000_000,
-            )))
-        }
-    }
-
-    async fn tls_client(running: &Running, protocol: &[u8]) -> io::Result<TlsStream<TcpStream>> {
-        let mut roots = rustls::RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_slice(CERTIFICATE).unwrap())
-            .unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_details(provider, Arc::new(In2030))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![protocol.to_vec()];
-        let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(Arc::new(config))
-            .connect(name, running.connect().await)
-            .await
-    }
-
-    #[tokio::test]
-    async fn tls_serves_http_1_1_and_no_other_protocol() {
-        let tls = crate::tls::server_config(CERTIFICATE, KEY).unwrap();
-        let running = start(Some(tls), ListenLimits::default(), 9).await;
-        assert!(tls_client(&running, b"h2").await.is_err());
-        let mut plain = running.connect().await;
-        plain.write_all(REQUEST).await.unwrap();
-        let mut alert = Vec::new();
-        timeout(HANGS, plain.read_to_end(&mut alert))
-            .await
-            .expect("closed")
-            .ok();
-        assert!(!alert.starts_with(b"HTTP"));
-        let mut stream = tls_client(&running, b"http/1.1").await.unwrap();
-        stream.write_all(REQUEST).await.unwrap();
-        one_answer(&mut stream).await;
-        running.stop.send(()).unwrap();
-        assert_eq!(rest(&mut stream).await, "", "closed with close_notify");
-    }
-
-    #[tokio::test]
-    async fn a_handshake_is_bounded_and_does_not_hold_up_a_drain() {
-        let tls = crate::tls::server_config(CERTIFICATE, KEY).unwrap();
-        let limits = ListenLimits {
-            handshake: Duration::from_millis(20),
-            ..ListenLimits::default()
-        };
-        let running = start(Some(Arc::clone(&tls)), limits, 9).await;
-        assert_eq!(rest(&mut running.connect().await).await, "");
-
-        let running = start(Some(tls), ListenLimits::default(), 9).await;
-        let mut silent = running.connect().await;
-        let mut served = tls_client(&running, b"http/1.1").await.unwrap();
-        served.write_all(REQUEST).await.unwrap();
-        one_answer(&mut served).await;
-        let Running { stop, mut task, .. } = running;
-        stop.send(()).unwrap();
-        assert_eq!(rest(&mut silent).await, "");
-        drop(served);
-        assert_eq!(
-            timeout(HANGS, task.join_next())
-                .await
-                .expect("ends")
-                .unwrap()
-                .unwrap(),
-            0
-        );
     }
 
     #[test]

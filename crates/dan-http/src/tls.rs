@@ -1,13 +1,22 @@
-//! TLS for the listener: one certificate chain and its key, HTTP/1.1 as the only protocol.
+//! TLS for the listener: one certificate chain and its key, HTTP/2 and HTTP/1.1, and how they are replaced while
+//! connections go on.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use dan_core::time::Timestamp;
 pub use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::ServerSessionMemoryCache;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::client_auth::Possession;
+
+/// The protocol name of HTTP/2 (RFC 7301, RFC 9113 §3.1).
+pub(crate) const H2: &[u8] = b"h2";
 
 /// How long a peer may take for its TLS handshake.
 pub const HANDSHAKE_WAIT: Duration = Duration::from_secs(5);
@@ -33,6 +42,8 @@ pub enum TlsError {
     BadKey,
     /// The key is not that of the first certificate.
     KeyMismatch,
+    /// The file of client roots cannot be used.
+    BadClientRoots(String),
 }
 
 impl std::fmt::Display for TlsError {
@@ -49,23 +60,56 @@ impl std::fmt::Display for TlsError {
             Self::KeyMismatch => {
                 f.write_str("the key does not belong to the first certificate in the certificate file")
             }
+            Self::BadClientRoots(why) => {
+                write!(f, "the file of client roots cannot be used: {why}")
+            }
         }
     }
 }
 
 impl std::error::Error for TlsError {}
 
-/// Makes the listener's TLS settings from PEM bytes: TLS 1.2 and 1.3 on aws-lc-rs, ALPN `http/1.1` only, no client
-/// certificate asked for, no early data (which can be replayed).
+/// The listener's TLS settings, replaced while it serves: a connection keeps those it began with.
+#[derive(Debug)]
+pub struct Reloadable {
+    current: ArcSwap<ServerConfig>,
+}
+
+impl Reloadable {
+    /// Begins with `config`.
+    #[must_use]
+    pub fn new(config: Arc<ServerConfig>) -> Self {
+        Self {
+            current: ArcSwap::new(config),
+        }
+    }
+
+    /// New connections use `config` from now on. Sessions of the old settings are not resumed: each `ServerConfig`
+    /// has a store of its own, so a client certificate that was taken under old roots is presented anew.
+    pub fn replace(&self, config: Arc<ServerConfig>) {
+        self.current.store(config);
+    }
+
+    /// What the next connection uses.
+    #[must_use]
+    pub fn current(&self) -> Arc<ServerConfig> {
+        self.current.load_full()
+    }
+}
+
+/// Makes the listener's TLS settings from PEM bytes: TLS 1.2 and 1.3 on aws-lc-rs, ECDHE with AEAD only, ALPN `h2` and
+/// `http/1.1`, no early data (which can be replayed).
 ///
-/// `certificate_pem` is the chain, the server's own certificate first; `key_pem` its PKCS#8, PKCS#1 or SEC1 key.
+/// `certificate_pem` is the chain, the server's own certificate first; `key_pem` its PKCS#8, PKCS#1 or SEC1 key. With
+/// `client_roots_pem` clients are asked for a certificate and may leave it out; see [`crate::client_auth`].
 ///
 /// # Errors
 ///
-/// [`TlsError`], which says in which of the two files the fault is.
+/// [`TlsError`], which says in which of the files the fault is.
 pub fn server_config(
     certificate_pem: &[u8],
     key_pem: &[u8],
+    client_roots_pem: Option<&[u8]>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = CertificateDer::pem_slice_iter(certificate_pem)
         .take(MAX_CHAIN.saturating_add(1))
@@ -78,16 +122,56 @@ pub fn server_config(
         return Err(TlsError::LongChain);
     }
     let key = private_key(key_pem)?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError::BadCertificate(error.to_string()))?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(unusable)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        .map_err(|error| TlsError::BadCertificate(error.to_string()))?;
+    let builder = match client_roots_pem {
+        Some(pem) => {
+            let possession = Possession::new(pem).map_err(TlsError::BadClientRoots)?;
+            builder.with_client_cert_verifier(Arc::new(possession))
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
+    config.alpn_protocols = vec![H2.to_vec(), b"http/1.1".to_vec()];
     config.session_storage = ServerSessionMemoryCache::new(KEPT_SESSIONS);
     config.max_early_data_size = 0;
     Ok(Arc::new(config))
+}
+
+/// Name and end of each certificate in a PEM file, in its order; what is no certificate is left out.
+#[must_use]
+pub fn not_after(pem: &[u8]) -> Vec<(String, Timestamp)> {
+    CertificateDer::pem_slice_iter(pem)
+        .take(MAX_CHAIN)
+        .filter_map(Result::ok)
+        .filter_map(|der| {
+            let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+            let end_ms = certificate
+                .validity()
+                .not_after
+                .timestamp()
+                .saturating_mul(1000);
+            Some((
+                certificate.subject().to_string(),
+                Timestamp::from_ms(end_ms),
+            ))
+        })
+        .collect()
+}
+
+/// aws-lc-rs, with the hybrid group first: a recorded connection stays closed to a later quantum computer. It is
+/// preferred here, on the accepting side only, so that our own outbound hellos stay small.
+pub(crate) fn provider() -> CryptoProvider {
+    CryptoProvider {
+        kx_groups: vec![
+            aws_lc_rs::kx_group::X25519MLKEM768,
+            aws_lc_rs::kx_group::X25519,
+            aws_lc_rs::kx_group::SECP256R1,
+            aws_lc_rs::kx_group::SECP384R1,
+        ],
+        ..aws_lc_rs::default_provider()
+    }
 }
 
 fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
@@ -147,10 +231,53 @@ xeh6kSlvs5hoPdLhTmD6eROB6Gaxc7JJVKXDd0nS13doZ1xbutP5K4Xq
 ";
 
     #[test]
-    fn a_certificate_and_its_key_give_http_1_1_only() {
-        let config = server_config(CERTIFICATE, KEY).unwrap();
-        assert_eq!(config.alpn_protocols, [b"http/1.1".to_vec()]);
+    fn a_certificate_and_its_key_offer_http_2_before_http_1_1_and_no_early_data() {
+        let config = server_config(CERTIFICATE, KEY, None).unwrap();
+        assert_eq!(
+            config.alpn_protocols,
+            [b"h2".to_vec(), b"http/1.1".to_vec()]
+        );
         assert_eq!(config.max_early_data_size, 0);
+    }
+
+    #[test]
+    fn only_suites_with_forward_secrecy_and_aead_are_offered() {
+        for suite in provider().cipher_suites {
+            let name = format!("{:?}", suite.suite());
+            let modern = name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_");
+            assert!(modern && !name.contains("_CBC_"), "{name}");
+        }
+    }
+
+    #[test]
+    fn certificates_are_listed_with_their_end() {
+        let two = [CERTIFICATE, KEY, CERTIFICATE].concat();
+        let listed = not_after(&two);
+        let end = Timestamp::parse("2126-10-31T14:25:15Z").unwrap();
+        assert_eq!(listed, vec![("CN=localhost".to_owned(), end); 2]);
+        assert_eq!(not_after(b"nothing"), []);
+    }
+
+    #[test]
+    fn new_settings_count_from_the_next_connection_on() {
+        let (old, new) = (
+            server_config(CERTIFICATE, KEY, None).unwrap(),
+            server_config(CERTIFICATE, KEY, Some(CERTIFICATE)).unwrap(),
+        );
+        let live = Reloadable::new(Arc::clone(&old));
+        let kept = live.current();
+        live.replace(Arc::clone(&new));
+        assert!(Arc::ptr_eq(&kept, &old) && Arc::ptr_eq(&live.current(), &new));
+        assert!(!Arc::ptr_eq(&old.session_storage, &new.session_storage));
+    }
+
+    #[test]
+    fn client_roots_are_certificates_and_not_too_many() {
+        for pem in [&b""[..], KEY, &CERTIFICATE.repeat(65)] {
+            let error = server_config(CERTIFICATE, KEY, Some(pem)).unwrap_err();
+            assert!(error.to_string().contains("client roots"), "{error}");
+        }
+        assert!(server_config(CERTIFICATE, KEY, Some(CERTIFICATE)).is_ok());
     }
 
     #[test]
@@ -185,14 +312,16 @@ xeh6kSlvs5hoPdLhTmD6eROB6Gaxc7JJVKXDd0nS13doZ1xbutP5K4Xq
             (CERTIFICATE, cut_key, "key file is damaged"),
             (CERTIFICATE, OTHER_KEY, "does not belong"),
         ] {
-            let said = server_config(certificate, key).unwrap_err().to_string();
+            let said = server_config(certificate, key, None)
+                .unwrap_err()
+                .to_string();
             assert!(said.contains(expected), "{expected}: {said}");
         }
     }
 
     #[test]
     fn no_error_repeats_the_key() {
-        let error = server_config(CERTIFICATE, &KEY[..KEY.len() - 40]).unwrap_err();
+        let error = server_config(CERTIFICATE, &KEY[..KEY.len() - 40], None).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("MIGH"));
     }
 }

@@ -166,6 +166,16 @@ pub(crate) fn has_openssl() -> bool {
     here
 }
 
+/// Whether `openssl` is here, and a `curl` that speaks HTTP/2; says so when one is not.
+pub(crate) fn has_openssl_and_curl() -> bool {
+    let curl = Command::new("curl").arg("--version").output();
+    let able = curl.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("HTTP2"));
+    if !able {
+        eprintln!("SKIPPED: there is no curl with HTTP/2 on this machine");
+    }
+    able && has_openssl()
+}
+
 /// `docs/operating.md`.
 pub(crate) fn operators_page() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

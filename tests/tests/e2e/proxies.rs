@@ -80,3 +80,31 @@ async fn nobody_else_can_say_where_a_call_comes_from_or_whose_it_is() {
     let answer = passed_on(&good, "192.0.2.1", None).await;
     proven_by(&answer, &node.keys().await);
 }
+
+/// Not a certificate, but what the structured field must look like.
+const NO_CERTIFICATE: &str = ":AAAA:";
+
+#[tokio::test]
+async fn a_certificate_in_a_header_is_read_from_a_named_proxy_and_ignored_from_others() {
+    let mut place = Place::new().await;
+    let call = async |node: &Node, fields: &[&str]| {
+        let client = node.client(WRONG, "");
+        let mut call = client.call(
+            Method::GET,
+            &format!("directharvest/{DATASET}?subject={COMPANY}"),
+        );
+        for value in fields {
+            call = call.header("Client-Cert", value);
+        }
+        call.send().await
+    };
+    let stranger = place.node().await;
+    call(&stranger, &[NO_CERTIFICATE]).await.refused(401, 1024);
+    call(&stranger, &["", ""]).await.refused(401, 1024);
+    stranger.stop().await;
+    place.set("server", "behind_proxy", vec!["127.0.0.1"]);
+    let proxied = place.node().await;
+    call(&proxied, &[]).await.refused(401, 1024);
+    call(&proxied, &[NO_CERTIFICATE]).await.refused(400, 1014);
+    call(&proxied, &["", ""]).await.refused(400, 1014);
+}

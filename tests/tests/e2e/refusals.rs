@@ -76,8 +76,8 @@ fn spoil(place: &mut Place, words: &str, node: &Node) {
             let issuer = place.config["issuers"][0].as_table_mut().unwrap();
             issuer.remove("audience");
         }
-        "client_roots" => {
-            let tls = "certificate = \"a\"\nkey = { file = \"b\" }\nclient_roots = \"c\"";
+        "revocation lists without client_roots" => {
+            let tls = "certificate = \"a\"\nkey = { file = \"b\" }\nclient_crls = \"c\"";
             place.set("server", "tls", tls.parse::<Table>().unwrap());
         }
         "signing.keys is empty" => {

@@ -1,12 +1,31 @@
-//! TLS by the node itself, asked with `openssl`; without it the test says so and holds nothing.
+//! TLS by the node itself, asked with `openssl` and `curl`; without them a test says so and holds nothing.
 
 use dan_tests::client::Call;
 use dan_tests::consumer::COMPANY;
-use dan_tests::node::Node;
+use dan_tests::node::{Node, until};
 use http::Method;
 use toml::Table;
 
-use crate::place::{DATASET, Place, has_openssl, shown};
+use crate::place::{DATASET, Place, has_openssl, has_openssl_and_curl, shown};
+
+/// Makes `NAME.pem` and `NAME.key`, self-signed, beside the configuration.
+async fn make_certificate(place: &Place, name: &str) {
+    let lines = format!(
+        "cd {}; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+         -subj /CN={name} -addext subjectAltName=IP:127.0.0.1 \
+         -addext basicConstraints=critical,CA:FALSE -keyout {name}.key -out {name}.pem",
+        shown(place.scratch.folder())
+    );
+    place.scratch.shell(&lines).await.exits(0);
+}
+
+/// Has the node serve `server.pem`, and ask for client certificates where `roots` says so.
+fn serve_tls(place: &mut Place, roots: &str) {
+    let tls = format!("certificate = \"server.pem\"\nkey = {{ file = \"server.key\" }}\n{roots}");
+    place.set("server", "tls", tls.parse::<Table>().unwrap());
+    let server = place.config["server"].as_table_mut().unwrap();
+    server.remove("public_url");
+}
 
 #[tokio::test]
 async fn with_a_certificate_the_node_answers_over_https_only() {
@@ -14,17 +33,8 @@ async fn with_a_certificate_the_node_answers_over_https_only() {
         return;
     }
     let mut place = Place::new().await;
-    let lines = format!(
-        "cd {}; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
-         -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
-         -addext basicConstraints=critical,CA:FALSE -keyout server.key -out server.pem",
-        shown(place.scratch.folder())
-    );
-    place.scratch.shell(&lines).await.exits(0);
-    let tls = "certificate = \"server.pem\"\nkey = { file = \"server.key\" }";
-    place.set("server", "tls", tls.parse::<Table>().unwrap());
-    let server = place.config["server"].as_table_mut().unwrap();
-    server.remove("public_url");
+    make_certificate(&place, "server").await;
+    serve_tls(&mut place, "");
     let node = place.node().await;
 
     let path = format!("/v1/opendata/{DATASET}/{COMPANY}");
@@ -64,6 +74,116 @@ async fn with_a_certificate_the_node_answers_over_https_only() {
     assert!(!plain.contains("HTTP/1.1"), "{plain}");
     let live = Call::new(Method::GET, format!("{}/livez", node.management));
     live.send().await.ok();
+}
+
+/// What `curl` makes of the open data: protocol and status, as `2 200`.
+async fn curl(place: &Place, node: &Node, trust: &str, options: &str) -> String {
+    let lines = format!(
+        "cd {}; curl -sS -o /dev/null -w '%{{http_version}} %{{http_code}}' --cacert {trust} {options} \
+         https://{}/v1/opendata/{DATASET}/{COMPANY}",
+        shown(place.scratch.folder()),
+        node.address,
+    );
+    place.scratch.shell(&lines).await.stdout
+}
+
+#[tokio::test]
+async fn http_2_and_client_certificates_reach_the_routes() {
+    if !has_openssl_and_curl() {
+        return;
+    }
+    let mut place = Place::new().await;
+    make_certificate(&place, "server").await;
+    make_certificate(&place, "client").await;
+    serve_tls(&mut place, "client_roots = \"client.pem\"");
+    let node = place.node().await;
+    let own = "--cert client.pem --key client.key";
+    let strange = "--cert server.pem --key server.key";
+    for (options, expected) in [
+        ("--http2", "2 200"),
+        ("--http1.1", "1.1 200"),
+        ("--http1.1 --tls-max 1.2", "1.1 200"),
+        (&*format!("--http2 {own}"), "2 200"),
+        (&*format!("--http2 --tls-max 1.2 {own}"), "2 200"),
+        (&*format!("--http1.1 {own}"), "1.1 200"),
+        // Whom to believe is not for the handshake to say.
+        (&*format!("--http2 {strange}"), "2 200"),
+    ] {
+        let said = curl(&place, &node, "server.pem", options).await;
+        assert_eq!(said, expected, "{options}");
+    }
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_served_without_a_restart_and_a_bad_one_is_not() {
+    if !has_openssl_and_curl() {
+        return;
+    }
+    let mut place = Place::new().await;
+    make_certificate(&place, "server").await;
+    make_certificate(&place, "renewed").await;
+    serve_tls(&mut place, "");
+    let node = place.node().await;
+    place.scratch.write(
+        "old.pem",
+        std::fs::read_to_string(place.scratch.path("server.pem")).unwrap(),
+    );
+    assert_eq!(curl(&place, &node, "old.pem", "").await, "2 200");
+    // A certificate with a key that is not its own.
+    let folder = shown(place.scratch.folder()).to_owned();
+    let shell = |lines: &str| format!("cd {folder}; {lines}");
+    place
+        .scratch
+        .shell(&shell("cp renewed.pem server.pem"))
+        .await
+        .exits(0);
+    node.hang_up();
+    until("the node complains", async || {
+        node.log()
+            .contains("the new TLS files are not good")
+            .then_some(())
+    })
+    .await;
+    assert_eq!(curl(&place, &node, "old.pem", "").await, "2 200");
+    place
+        .scratch
+        .shell(&shell("cp renewed.key server.key"))
+        .await
+        .exits(0);
+    node.hang_up();
+    until("the new one serves", async || {
+        let served = curl(&place, &node, "renewed.pem", "").await;
+        (served == "2 200").then_some(())
+    })
+    .await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn tls_files_that_cannot_be_read_are_named_at_the_start() {
+    if !has_openssl() {
+        return;
+    }
+    let mut place = Place::new().await;
+    make_certificate(&place, "server").await;
+    for (roots, named) in [
+        ("client_roots = \"nowhere.pem\"", "server.tls.client_roots"),
+        ("client_roots = \"server.key\"", "client roots"),
+        (
+            "client_roots = \"server.pem\"\nclient_crls = \"nowhere\"",
+            "server.tls.client_crls",
+        ),
+    ] {
+        serve_tls(&mut place, roots);
+        let file = place.file();
+        let said = place
+            .scratch
+            .dan_edge(&["--config", shown(&file)])
+            .await
+            .exits(2)
+            .stderr;
+        assert!(said.contains(named), "{said}");
+    }
 }
 
 /// What the API's port says to bytes in clear.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use dan_tests::client::Call;
+use dan_tests::client::{Call, send_verbatim};
 use dan_tests::consumer::{COMPANY, DAN_TEST, EBEVIS, OWNER};
 use dan_tests::node::{Client, Node, proven_by, until};
 use dan_tests::shapes::text;
@@ -223,4 +223,37 @@ async fn a_stop_finishes_the_answer_under_way_and_takes_no_new_one() {
     assert_eq!(last().await, intent);
     let verify = ["audit", "verify", "--config", shown(&file)];
     place.scratch.dan(&verify).await.exits(0);
+}
+
+#[tokio::test]
+async fn absolute_targets_must_name_the_node_and_health_is_not_on_the_public_port() {
+    let mut place = Place::new().await;
+    place.set("server", "host_names", vec!["other.example"]);
+    place.set("server", "public_url", "https://dan.example/v1");
+    let node = place.node().await;
+    let path = "/v1/public/metadata/servicecontexts";
+    for (host, status) in [
+        ("dan.example", 200),
+        ("DAN.example:8443", 200),
+        ("other.example", 200),
+        ("elsewhere.example", 400),
+        ("127.0.0.1", 400),
+    ] {
+        let head = format!(
+            "GET http://{host}{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+        );
+        let answer = send_verbatim(&node.root, &head).await;
+        assert_eq!(answer.status.as_u16(), status, "{host}");
+        if status == 400 {
+            answer.refused(400, 1014);
+        }
+    }
+    for path in ["/livez", "/readyz", "/metrics"] {
+        let public = Call::new(Method::GET, format!("{}{path}", node.root));
+        assert_eq!(public.send().await.status.as_u16(), 404, "{path}");
+        let own = Call::new(Method::GET, format!("{}{path}", node.management));
+        own.send().await.ok();
+    }
+    let api = Call::new(Method::GET, format!("{}{path}", node.management));
+    assert_eq!(api.send().await.status.as_u16(), 404);
 }

@@ -77,13 +77,20 @@ pub fn check(config: &Config) -> Result<(), String> {
         }
     }
     if let Some(tls) = &config.server.tls
-        && (tls.client_roots.is_some() || tls.client_crls.is_some())
+        && tls.client_crls.is_some()
+        && tls.client_roots.is_none()
     {
         return Err(
-            "server.tls.client_roots: enterprise certificates are not supported by this \
-            version; leave client_roots and client_crls out"
+            "server.tls.client_crls: revocation lists without client_roots; name the roots too"
                 .to_owned(),
         );
+    }
+    for name in &config.server.host_names {
+        if name.is_empty() || name.contains([':', '/', ' ']) {
+            return Err(format!(
+                "server.host_names: `{name}` is no host name; leave scheme and port out"
+            ));
+        }
     }
     let loopback = config.server.listen.ip().is_loopback();
     if !loopback && config.server.tls.is_none() && config.server.behind_proxy.is_empty() {
@@ -138,6 +145,7 @@ mod tests {
     fn what_would_be_unsafe_is_refused() {
         for (text, word) in [
             ("[server]\nlisten = \"0.0.0.0:80\"", "behind_proxy"),
+            ("[server]\nhost_names = [\"a:80\"]", "no host name"),
             ("[server]\nbehind_proxy = [\"x\"]", "no network"),
             (
                 "[[issuers]]\nname = \"m\"\ndiscovery = \"https://x\"",
@@ -146,8 +154,8 @@ mod tests {
             ("[server]\nrealm = \"sandbox\"", "line 2"),
             ("[store]\ndurability = \"none\"", "line 2"),
             (
-                "[server.tls]\ncertificate=\"a\"\nkey={file=\"b\"}\nclient_roots=\"c\"",
-                "not supported",
+                "[server.tls]\ncertificate=\"a\"\nkey={file=\"b\"}\nclient_crls=\"c\"",
+                "client_roots",
             ),
         ] {
             let error = parse(text).unwrap_err();

@@ -21,12 +21,13 @@ macro_rules! keys {
 keys! {
     "server.listen" "127.0.0.1:8080" "Address of the public API. Port 0 means any.";
     "server.public_url" "http(s)://<listen>/v1" "What `Location` headers and the `iss` of signed statements say. Set it in production: statements are verified years later.";
-    "server.behind_proxy" "[]" "Networks of proxies, for instance `10.0.0.0/8`. From these, `X-Forwarded-For` and `X-NADOBE-AUTHORIZATION` count.";
+    "server.behind_proxy" "[]" "Networks of proxies, for instance `10.0.0.0/8`. From these, `X-Forwarded-For`, `X-NADOBE-AUTHORIZATION`, `Client-Cert` and `Client-Cert-Chain` (RFC 9440) count.";
+    "server.host_names" "[]" "Host names, without port, that a request may name in an absolute-form target besides the host of `server.public_url`.";
     "server.realm" "production" "Which national numbers are real: `production` refuses synthetic ones, `test` refuses those of real persons.";
-    "server.tls.certificate" "none" "PEM chain of the public listener. Without `[server.tls]` plain HTTP is spoken, and refused on a non-loopback address unless `server.behind_proxy` names the proxies.";
+    "server.tls.certificate" "none" "PEM chain of the public listener; read again every ten seconds and on SIGHUP, as the key is. Without `[server.tls]` plain HTTP is spoken, and refused on a non-loopback address unless `server.behind_proxy` names the proxies.";
     "server.tls.key" "required with certificate" "PEM key, as a secret.";
-    "server.tls.client_roots" "none" "Roots of enterprise certificates. Not supported by this version; setting it is refused.";
-    "server.tls.client_crls" "none" "Folder of revocation lists. Not supported by this version; setting it is refused.";
+    "server.tls.client_roots" "none" "PEM file with the roots of enterprise certificates. Clients are asked for a certificate under them, and may present none.";
+    "server.tls.client_crls" "none" "Folder of revocation lists; needs `client_roots`.";
     "management.listen" "127.0.0.1:8081" "Address of `/livez`, `/readyz`, `/metrics` and `/keys`. Never the public port.";
     "management.token" "none" "Who sends it as a bearer token may manage API keys at `/keys` of the management listener, as a secret of at least 32 characters. Without it `/keys` is closed.";
     "limits.key_per_second" "500" "Requests a second of one API key in the long run; a key may have its own (`dan keys create --per-second`). 0: no limit, as for each of these.";

@@ -64,6 +64,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// What `Location`, receipts and `iss` say; ends in `/v1`.
     pub public_url: Option<String>,
+    /// Names in absolute-form targets, besides that of `public_url`.
+    pub host_names: Vec<String>,
     /// Networks of proxies whose forwarding headers count.
     pub behind_proxy: Vec<String>,
     /// Certificate and key; absent means plain HTTP.
@@ -77,6 +79,7 @@ impl Default for Server {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
+            host_names: Vec::new(),
             behind_proxy: Vec::new(),
             tls: None,
             realm: RealmName::Production,
@@ -106,7 +109,7 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// PEM key.
     pub key: SecretRef,
-    /// Roots of client certificates.
+    /// PEM file with the roots of client certificates.
     pub client_roots: Option<PathBuf>,
     /// Folder of revocation lists.
     pub client_crls: Option<PathBuf>,

@@ -162,13 +162,8 @@ impl HeadReader {
             self.content_length(value)
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             self.transfer_encoding(value)
-        } else if FRAMING_NAMES
-            .iter()
-            .any(|framing| reads_like(name, framing))
-        {
-            Err(Refusal::bad("a field name imitates a framing field"))
         } else {
-            Ok(())
+            judge_name(name)
         }
     }
 
@@ -234,6 +229,17 @@ impl HeadReader {
         }
         Ok(())
     }
+}
+
+/// Refuses a name that some reader may take for one of those that frame a message.
+pub(super) fn judge_name(name: &[u8]) -> Result<(), Refusal> {
+    let imitates = FRAMING_NAMES
+        .iter()
+        .any(|framing| reads_like(name, framing) && !name.eq_ignore_ascii_case(framing));
+    if imitates {
+        return Err(Refusal::bad("a field name imitates a framing field"));
+    }
+    Ok(())
 }
 
 /// Equal to a framing field's name but for what stands where it has a hyphen.

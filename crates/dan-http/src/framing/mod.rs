@@ -3,6 +3,7 @@
 //! Pure: bytes in, verdict out. A verdict depends on the bytes only, never on how they were split over reads.
 
 mod chunked;
+pub(crate) mod h2;
 mod head;
 mod target;
 

@@ -98,7 +98,7 @@ fn absolute_form(target: &[u8]) -> Result<&[u8], Refusal> {
 
 /// Printable ASCII that `http::Uri` takes as it stands. A fragment has no place in a request, a backslash is a slash to
 /// some readers, and beyond ASCII two readers decode differently.
-fn is_path_and_query(target: &[u8]) -> bool {
+pub(super) fn is_path_and_query(target: &[u8]) -> bool {
     let query_at = target
         .iter()
         .position(|byte| *byte == b'?')

@@ -10,7 +10,6 @@ use dan_core::ports::{ApiKeyRecord, IssuedKey, KeyError, KeyGrant, KeyUse, Store
 use dan_core::strict;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue};
 use http::{HeaderMap, Method, Request, StatusCode};
-use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq as _;
@@ -18,6 +17,7 @@ use subtle::ConstantTimeEq as _;
 use super::Management;
 use crate::limits::read_body;
 use crate::render::{self, Outbound};
+use crate::request_body::RequestBody;
 
 /// Largest request body, in bytes.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -77,7 +77,7 @@ pub fn issued_view(issued: &IssuedKey) -> Value {
 }
 
 /// Answers below `/keys`.
-pub(super) async fn answer(management: &Management, request: Request<Incoming>) -> Outbound {
+pub(super) async fn answer(management: &Management, request: Request<RequestBody>) -> Outbound {
     let id = management.exchange.new_id();
     let mut response = match serve(management, request).await {
         Ok(response) => response,
@@ -88,7 +88,7 @@ pub(super) async fn answer(management: &Management, request: Request<Incoming>) 
     response
 }
 
-async fn serve(management: &Management, request: Request<Incoming>) -> Result<Outbound, Fault> {
+async fn serve(management: &Management, request: Request<RequestBody>) -> Result<Outbound, Fault> {
     let (parts, body) = request.into_parts();
     open(management, &parts.headers)?;
     let body = read_body(body, BODY_BYTES_MAX).await?;

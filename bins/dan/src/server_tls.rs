@@ -1,0 +1,191 @@
+//! TLS of the public listener: read from its files at the start, and again while the node serves.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use dan_http::tls::{Reloadable, ServerConfig, not_after, server_config};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
+
+use crate::config::{Config, SecretRef};
+use crate::output::Misuse;
+
+/// How often the files are read again.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Largest file of certificates, in bytes.
+const PEM_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Where certificate, key and client roots lie.
+#[derive(Clone, Debug)]
+struct Files {
+    certificate: PathBuf,
+    key: SecretRef,
+    client_roots: Option<PathBuf>,
+    folder: PathBuf,
+}
+
+/// What the files hold.
+struct Material {
+    settings: Result<Arc<ServerConfig>, Misuse>,
+    /// Digest of all of them, so that a key is not kept to compare.
+    digest: Vec<u8>,
+    certificate: Vec<u8>,
+}
+
+/// The listener's TLS, and what is needed to look at its files again.
+pub(crate) struct ServerTls {
+    files: Files,
+    digest: Vec<u8>,
+    live: Arc<Reloadable>,
+}
+
+impl ServerTls {
+    /// Reads the files; `None` without `[server.tls]`.
+    ///
+    /// # Errors
+    /// Which file cannot be used, and why; never what is in it.
+    pub(crate) fn open(config: &Config) -> Result<Option<Self>, Misuse> {
+        let Some(tls) = &config.server.tls else {
+            return Ok(None);
+        };
+        if let Some(folder) = &tls.client_crls {
+            let path = config.resolve(folder);
+            std::fs::read_dir(&path).map_err(|error| {
+                Misuse(format!(
+                    "server.tls.client_crls: cannot read {}: {error}",
+                    path.display()
+                ))
+            })?;
+        }
+        let files = Files {
+            certificate: config.resolve(&tls.certificate),
+            key: tls.key.clone(),
+            client_roots: tls.client_roots.as_ref().map(|path| config.resolve(path)),
+            folder: config.folder.clone(),
+        };
+        let material = files.read()?;
+        let live = Arc::new(Reloadable::new(material.settings?));
+        Ok(Some(Self {
+            files,
+            digest: material.digest,
+            live,
+        }))
+    }
+
+    /// What the listener takes its settings from.
+    pub(crate) fn live(&self) -> Arc<Reloadable> {
+        Arc::clone(&self.live)
+    }
+
+    /// Looks at the files every [`LOOK_EVERY`] and at each SIGHUP until `stop`, and swaps what is new and good. What is
+    /// not good is logged, and what was good stays. Dropping it ends the watch.
+    pub(crate) async fn watch(mut self, stop: impl Future<Output = ()> + Send) {
+        tokio::pin!(stop);
+        let mut hangups = signal(SignalKind::hangup()).ok();
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = &mut stop => return,
+                _ = ticks.tick() => {}
+                () = hangup(&mut hangups) => {}
+            }
+            self.look().await;
+        }
+    }
+
+    async fn look(&mut self) {
+        let files = self.files.clone();
+        let material = match spawn_blocking(move || files.read()).await {
+            Ok(Ok(material)) => material,
+            Ok(Err(Misuse(problem))) => {
+                tracing::error!(
+                    problem,
+                    "the TLS files cannot be read; the old ones serve on"
+                );
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, "reading the TLS files failed");
+                return;
+            }
+        };
+        if material.digest == self.digest {
+            return;
+        }
+        self.digest = material.digest;
+        match material.settings {
+            Ok(settings) => {
+                self.live.replace(settings);
+                let ends = not_after(&material.certificate)
+                    .first()
+                    .map(|(_, end)| *end);
+                let not_after = ends.map(|end| end.to_string()).unwrap_or_default();
+                tracing::info!(not_after, "new TLS files serve from now on");
+            }
+            Err(Misuse(problem)) => {
+                tracing::error!(
+                    problem,
+                    "the new TLS files are not good; the old ones serve on"
+                );
+            }
+        }
+    }
+}
+
+impl Files {
+    fn read(&self) -> Result<Material, Misuse> {
+        let certificate = read_pem("server.tls.certificate", &self.certificate)?;
+        let key = self
+            .key
+            .read(&self.folder)
+            .map_err(|error| Misuse(format!("server.tls.key: {error}")))?;
+        let roots = self
+            .client_roots
+            .as_ref()
+            .map(|path| read_pem("server.tls.client_roots", path))
+            .transpose()?;
+        let mut digest = Context::new(&SHA256);
+        for part in [
+            &certificate,
+            key.expose().as_bytes(),
+            roots.as_deref().unwrap_or_default(),
+        ] {
+            digest.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            digest.update(part);
+        }
+        let settings = server_config(&certificate, key.expose().as_bytes(), roots.as_deref())
+            .map_err(|error| Misuse(format!("server.tls: {error}")));
+        Ok(Material {
+            settings,
+            digest: digest.finish().as_ref().to_vec(),
+            certificate,
+        })
+    }
+}
+
+fn read_pem(key: &str, path: &PathBuf) -> Result<Vec<u8>, Misuse> {
+    let problem =
+        |error: io::Error| Misuse(format!("{key}: cannot read {}: {error}", path.display()));
+    let size = std::fs::metadata(path).map_err(problem)?.len();
+    if size > PEM_BYTES_MAX {
+        return Err(Misuse(format!(
+            "{key}: {} is larger than 1 MiB",
+            path.display()
+        )));
+    }
+    std::fs::read(path).map_err(problem)
+}
+
+/// Pends for ever where the system gives no signals.
+async fn hangup(signals: &mut Option<Signal>) {
+    match signals {
+        Some(signals) => {
+            signals.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
