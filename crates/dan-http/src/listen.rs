@@ -27,7 +27,7 @@ pub const MAX_CONNECTIONS: usize = 16 * 1024;
 pub const DRAIN_WAIT: Duration = Duration::from_secs(30);
 /// How long nothing is accepted after the system had no descriptor or memory for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// What one listener allows; the defaults are the constants of this module, of [`crate::head_guard`] and of
+/// What one listener allows; the defaults are the constants of this module, of [`crate::patience`] and of
 /// [`crate::tls`].
 #[derive(Clone, Copy, Debug)]
 pub struct ListenLimits {
