@@ -189,17 +189,18 @@ async fn certificates_that_ended_are_named_with_what_to_do() {
 async fn a_consumer_whose_issuer_is_not_trusted_is_told_from_one_that_is() {
     let mut place = Place::new().await;
     let (_, trusted) = authority("Example Root", 2100);
-    let (other, _) = authority("Example Root", 2100);
     place.scratch.write("roots.pem", trusted);
     place.set("server", "tls", table("client_roots = \"roots.pem\""));
-    let (certificate, _) = issued(&other, 2100);
-    let file = place.scratch.write("consumer.pem", certificate);
-    let found = wrong(&place, &["--certificate", shown(&file)]).await;
-    one(
-        &found,
-        "certificate",
-        &["not signed by its issuer", "client_roots"],
-    );
+    for (name, why) in [
+        ("Another Root", "no path to a trusted root"),
+        ("Example Root", "not signed by its issuer"),
+    ] {
+        let (other, _) = authority(name, 2100);
+        let (certificate, _) = issued(&other, 2100);
+        let file = place.scratch.write("consumer.pem", certificate);
+        let found = wrong(&place, &["--certificate", shown(&file)]).await;
+        one(&found, "certificate", &[why, "client_roots"]);
+    }
 }
 
 #[tokio::test]

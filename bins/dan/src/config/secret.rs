@@ -65,12 +65,13 @@ impl SecretRef {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> String {
-    let fix = match error.kind() {
-        ErrorKind::NotFound => "make the file, or correct the path",
-        ErrorKind::PermissionDenied => {
-            "give the user that runs the node read access to it (chown, chmod 600)"
-        }
-        _ => "it must be a text file",
+    let kind = error.kind();
+    let fix = if kind == ErrorKind::NotFound {
+        "make the file, or correct the path"
+    } else if kind == ErrorKind::PermissionDenied {
+        "give the user that runs the node read access to it (chown, chmod 600)"
+    } else {
+        "it must be a text file"
     };
     format!("cannot read {}: {error}; {fix}", path.display())
 }
