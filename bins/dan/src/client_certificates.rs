@@ -96,7 +96,7 @@ impl ClientCertificates {
         self.live.load().revocation_checked()
     }
 
-    /// Looks at the files as [`Looks`] says until `stop`, and takes over what is new and good.
+    /// Looks at the files every ten seconds and at each SIGHUP, until `stop`, and takes over what is new and good.
     /// What is not good is logged, and what was good stays. Dropping it ends the watch.
     pub async fn watch(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
         tokio::pin!(stop);

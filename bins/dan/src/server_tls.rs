@@ -84,7 +84,7 @@ impl ServerTls {
         Arc::clone(&self.ends)
     }
 
-    /// Looks at the files as [`Looks`] says until `stop`, and swaps what is new and good. What is
+    /// Looks at the files every ten seconds and at each SIGHUP, until `stop`, and swaps what is new and good. What is
     /// not good is logged, and what was good stays. Dropping it ends the watch.
     pub(crate) async fn watch(mut self, stop: impl Future<Output = ()> + Send) {
         tokio::pin!(stop);
