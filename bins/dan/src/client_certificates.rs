@@ -54,7 +54,8 @@ struct Material {
 pub struct ClientCertificates {
     setup: Setup,
     live: ArcSwap<EnterpriseCertificates>,
-    seen: Mutex<Seen>,
+    /// What was looked at last, so that a mistake is told once; and what holds.
+    seen: Mutex<(Seen, Seen)>,
     fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
 }
@@ -77,7 +78,7 @@ impl ClientCertificates {
         let live = setup.judge(material, fetch, clock)?;
         Ok(Some(Self {
             setup,
-            seen: Mutex::new(seen),
+            seen: Mutex::new((seen, seen)),
             live: ArcSwap::from_pointee(live),
             fetch: Arc::clone(fetch),
             clock: Arc::clone(clock),
@@ -127,12 +128,12 @@ impl ClientCertificates {
             }
         };
         let now = material.digests();
-        let before = std::mem::replace(&mut *lock(&self.seen), now);
-        if now == before {
+        let (looked_at, holds) = *lock(&self.seen);
+        if now == looked_at {
             return;
         }
         let taken = match &material.crls {
-            Some(lists) if now.trust == before.trust => {
+            Some(lists) if now.trust == holds.trust => {
                 let replaced = self.live.load().replace_crls(lists);
                 replaced.map_err(|error| Misuse(error.to_string()))
             }
@@ -141,19 +142,24 @@ impl ClientCertificates {
                 .judge(material, &self.fetch, &self.clock)
                 .map(|judge| self.live.store(Arc::new(judge))),
         };
-        match taken {
-            Ok(()) => tracing::info!("new certificate files hold from now on"),
+        let holds = match taken {
+            Ok(()) => {
+                tracing::info!("new certificate files hold from now on");
+                now
+            }
             Err(Misuse(problem)) => {
                 tracing::error!(
                     problem,
                     "new certificate files are not good; the old ones hold on"
                 );
+                holds
             }
-        }
+        };
+        *lock(&self.seen) = (now, holds);
     }
 }
 
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+fn lock(seen: &Mutex<(Seen, Seen)>) -> MutexGuard<'_, (Seen, Seen)> {
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

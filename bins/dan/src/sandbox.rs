@@ -288,7 +288,7 @@ async fn mint_keys(running: &Running) -> Result<BTreeMap<String, String>, Misuse
         };
         let (record, key) = mint(&SystemEntropy::new(), grant, SystemClock.now());
         keys.insert(context.id.clone(), key.expose().to_owned());
-        writes.push(Write::PutApiKey(Box::new(record)));
+        writes.push(Write::new_api_key(record));
     }
     let written = running.store.commit(&Batch(writes)).await;
     written.map_err(|error| Misuse(format!("cannot keep the API keys: {error:?}")))?;

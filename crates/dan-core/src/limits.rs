@@ -140,7 +140,8 @@ struct KeyState {
 
 impl KeyState {
     fn turn_to(&mut self, day: i64) {
-        if self.day < day {
+        // A day further ahead than tomorrow is that of a clock that was wrong.
+        if self.day < day || self.day > day.saturating_add(1) {
             self.day = day;
             // What the store does not have by now stays uncounted: yesterday's quota is over.
             self.fresh = 0;
@@ -309,13 +310,14 @@ impl Limiter {
                 .is_none_or(|state| state.stored.is_none())
     }
 
-    /// Takes over what the store knows of a key's use; `None` when it knows nothing.
-    pub fn learn(&self, key_id: &str, known: Option<&KeyUse>) {
+    /// Takes over what the store knows of a key's use; `None` when it knows nothing. What it knows of a day further
+    /// ahead than tomorrow does not count.
+    pub fn learn(&self, key_id: &str, known: Option<&KeyUse>, now: Timestamp) {
+        let today = day_of(now);
+        let known = known.filter(|known| known.day <= today.saturating_add(1));
         let mut keys = lock(&self.keys);
         let state = keys.entry(key_id.to_owned()).or_default();
-        if let Some(known) = known {
-            state.turn_to(known.day);
-        }
+        state.turn_to(known.map_or(today, |known| known.day.max(today)));
         state.stored = Some(
             known
                 .filter(|known| known.day == state.day)

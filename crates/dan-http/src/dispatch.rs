@@ -167,10 +167,13 @@ impl Node {
                 let caller =
                     caller.inspect_err(|fault| self.note_stranger(fault, &credentials, ctx))?;
                 notes.caller = Some(caller.clone());
-                let admission = self.exchange.admit(&caller).await.map_err(|unadmitted| {
-                    notes.standings = unadmitted.standings;
-                    unadmitted.fault
-                })?;
+                let admission = timeout_at(ctx.deadline, self.exchange.admit(&caller))
+                    .await
+                    .map_err(late)?
+                    .map_err(|unadmitted| {
+                        notes.standings = unadmitted.standings;
+                        unadmitted.fault
+                    })?;
                 notes.standings.clone_from(&admission.standings);
                 (Some(caller), Some(admission))
             }

@@ -1,6 +1,6 @@
 //! Sizes and deadlines of inbound requests; and whose word about addresses counts.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -49,18 +49,46 @@ pub(crate) async fn read_body(mut body: RequestBody, bytes_max: usize) -> Result
     Ok(whole.freeze())
 }
 
-/// The client's address: the peer's, or behind a trusted proxy the last address it added to
-/// `X-Forwarded-For`.
+/// Stands for an address that a trusted proxy named in a way we cannot read: in no network but `0.0.0.0/0`.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// The client's address: the peer's, or behind trusted proxies the last one in `X-Forwarded-For` that is not theirs.
+/// One that cannot be read is [`UNKNOWN`], and never the proxy's own.
 pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
-    if !trusted.iter().any(|network| network.contains(peer)) {
+    let is_proxy = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    if !is_proxy(peer) {
         return peer;
     }
-    let forwarded = headers.get_all("x-forwarded-for").iter().next_back();
-    forwarded
-        .and_then(|value| value.to_str().ok())
-        .and_then(|text| text.rsplit(',').next())
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(peer)
+    let mut farthest = peer;
+    for value in headers.get_all("x-forwarded-for").iter().rev() {
+        let Ok(text) = value.to_str() else {
+            return UNKNOWN;
+        };
+        for hop in text.rsplit(',') {
+            let Some(address) = address_of(hop.trim()) else {
+                return UNKNOWN;
+            };
+            if !is_proxy(address) {
+                return address;
+            }
+            farthest = address;
+        }
+    }
+    farthest
+}
+
+/// An address, with or without a port.
+fn address_of(hop: &str) -> Option<IpAddr> {
+    let bare = hop.parse().ok();
+    let bracketed = || {
+        hop.strip_prefix('[')?
+            .strip_suffix(']')?
+            .parse()
+            .ok()
+            .map(IpAddr::V6)
+    };
+    let with_port = || hop.parse().ok().map(|socket: SocketAddr| socket.ip());
+    bare.or_else(bracketed).or_else(with_port)
 }
 
 #[cfg(test)]
@@ -83,7 +111,23 @@ mod tests {
             "192.0.2.7"
         );
         assert_eq!(client_address(stranger, &headers, &trusted), stranger);
-        headers.insert("x-forwarded-for", HeaderValue::from_static("nonsense"));
+        for (text, expected) in [
+            ("203.0.113.5:4711", "203.0.113.5"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("192.0.2.7, 10.0.0.9", "192.0.2.7"),
+            ("10.0.0.8, 10.0.0.9", "10.0.0.8"),
+            ("nonsense", "0.0.0.0"),
+            ("192.0.2.7, unknown", "0.0.0.0"),
+            ("unknown, 10.0.0.9", "0.0.0.0"),
+            ("", "0.0.0.0"),
+        ] {
+            headers.insert("x-forwarded-for", HeaderValue::from_static(text));
+            let address = client_address(proxy, &headers, &trusted);
+            assert_eq!(address.to_string(), expected, "{text}");
+        }
+        headers.remove("x-forwarded-for");
         assert_eq!(client_address(proxy, &headers, &trusted), proxy);
     }
 }

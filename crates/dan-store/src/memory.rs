@@ -170,8 +170,15 @@ impl Changes {
                 let uses = self.uses.entry(key.clone()).or_default();
                 *uses = uses.saturating_add(1);
             }
-            Write::PutApiKey(key) => {
-                self.keys.insert(key.id.clone(), (**key).clone());
+            Write::PutApiKey { value, expect } => {
+                let known = self
+                    .keys
+                    .get(&value.id)
+                    .or_else(|| state.keys.get(&value.id));
+                if known != expect.as_deref() {
+                    return Err(StoreError::Conflict);
+                }
+                self.keys.insert(value.id.clone(), (**value).clone());
             }
             Write::CountKeyUse(used) => self.key_uses.push(used.clone()),
             Write::PutIdempotency { value, now } => self.remember(state, value, *now)?,

@@ -96,7 +96,7 @@ fn everything(seed: u8) -> Vec<Write> {
         put(&grant(seed), 0),
         append(&row(seed)),
         Write::CountUse(usage_key(1, "d")),
-        Write::PutApiKey(Box::new(key(seed))),
+        Write::new_api_key(key(seed)),
         remember(&remembered(seed), 0),
     ]
 }
@@ -379,7 +379,7 @@ async fn a_tool_beside_the_node_keeps_the_chain_whole() {
         let store = if seed % 3 == 0 { &tool } else { &node };
         commit(store, vec![append(&row(seed))]).await;
     }
-    commit(&tool, vec![Write::PutApiKey(Box::new(key(1)))]).await;
+    commit(&tool, vec![Write::new_api_key(key(1))]).await;
     assert_eq!(node.api_key("key-1").await, Ok(Some(key(1))));
     let mut tasks = JoinSet::new();
     for seed in 0..100 {

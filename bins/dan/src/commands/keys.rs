@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::config_and_store;
 use crate::args::KeyWish;
 use crate::compose::{key_desk, load_catalog};
-use crate::output::{Ending, Misuse, Outcome, say, say_json};
+use crate::output::{Ending, Misuse, Outcome, complain, say, say_json};
 use crate::system::SystemClock;
 
 /// Days an old key keeps working after it was rotated, unless told otherwise.
@@ -34,6 +34,17 @@ pub async fn create(config: &Path, context: &str, wish: KeyWish, as_json: bool) 
         )));
     };
     let grant = grant(id, wish, SystemClock.now())?;
+    let takes_certificates = config
+        .server
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_roots.is_some());
+    if grant.org.is_none() && takes_certificates {
+        complain(
+            "the key is bound to nobody: whoever has it and any enterprise certificate of server.tls.client_roots \
+             comes in; --org binds it",
+        );
+    }
     let issued = key_desk(&store)
         .create(grant)
         .await

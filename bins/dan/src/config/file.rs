@@ -94,6 +94,13 @@ pub fn check(config: &Config) -> Result<(), String> {
             config.server.listen
         ));
     }
+    if config.management.token.is_some() && !config.management.listen.ip().is_loopback() {
+        return Err(format!(
+            "management.token: new API keys would cross the network in clear on {}; listen on loopback and reach it \
+             through a tunnel, or leave the token out and use `dan keys`",
+            config.management.listen
+        ));
+    }
     for network in &config.server.behind_proxy {
         if dan_core::network::Network::parse(network).is_none() {
             return Err(format!(
@@ -187,6 +194,10 @@ mod tests {
             ),
             ("[server.tls]\ncertificate=\"a\"", "go together"),
             ("[server.tls]", "says nothing"),
+            (
+                "[management]\nlisten=\"0.0.0.0:1\"\ntoken={file=\"t\"}",
+                "in clear",
+            ),
             ("[server.tls]\nclient_roots=\"a\"", "nobody brings"),
             ("[server.tls]\nclient_seid_v1=true", "client_seid_v1"),
         ] {

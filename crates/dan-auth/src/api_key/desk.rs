@@ -5,11 +5,15 @@ use std::sync::Arc;
 use dan_core::audit::{Action, AuditRecord, Phase};
 use dan_core::ports::{
     ApiKeyRecord, Batch, Clock, Entropy, IssuedKey, KEY_LIST_MAX, KEY_NAME_CHARS_MAX, KeyDesk,
-    KeyError, KeyGrant, ListedKey, OVERLAP_DAYS_MAX, PortFuture, Store, Write, random_id,
+    KeyError, KeyGrant, ListedKey, OVERLAP_DAYS_MAX, PortFuture, Store, StoreError, Write,
+    random_id,
 };
 use dan_core::time::Timestamp;
 
 use super::mint;
+
+/// How often ending a key is tried when somebody changes it at the same time.
+const REVOKE_TRIES_MAX: usize = 5;
 
 /// The desk over a store.
 pub struct Desk {
@@ -68,7 +72,7 @@ impl Desk {
         check(&grant, now)?;
         let (record, key) = mint(self.entropy.as_ref(), grant, now);
         self.commit(vec![
-            Write::PutApiKey(Box::new(record.clone())),
+            Write::new_api_key(record.clone()),
             self.record(Action::ApiKeyCreated, &record, now),
         ])
         .await?;
@@ -85,7 +89,8 @@ impl Desk {
             return Err(KeyError::Invalid(why));
         }
         let now = self.clock.now();
-        let mut old = self.in_force(id, now).await?;
+        let read = self.in_force(id, now).await?;
+        let mut old = read.clone();
         let all = self.store.api_keys().await.map_err(KeyError::Store)?;
         let works = |key: &&ApiKeyRecord| key.expires.is_none_or(|ends| ends > now);
         if let Some(older) = all
@@ -113,7 +118,11 @@ impl Desk {
             context_id: old.context_id.clone(),
             org: old.org,
             name: old.name.clone(),
-            expires: None,
+            // As long as the old one was made for.
+            expires: old.expires.map(|ends| {
+                let life_ms = ends.as_ms().saturating_sub(old.created.as_ms());
+                now.plus_ms(life_ms)
+            }),
             scopes: old.scopes.clone(),
             networks: old.networks.clone(),
             allowance: old.allowance,
@@ -123,8 +132,8 @@ impl Desk {
         let ends = now.plus_days(overlap_days);
         old.expires = Some(old.expires.map_or(ends, |already| already.min(ends)));
         self.commit(vec![
-            Write::PutApiKey(Box::new(new.clone())),
-            Write::PutApiKey(Box::new(old.clone())),
+            Write::new_api_key(new.clone()),
+            Write::change_api_key(old.clone(), read),
             self.record(Action::ApiKeyCreated, &new, now),
             self.record(Action::ApiKeyReplaced, &old, now),
         ])
@@ -132,16 +141,24 @@ impl Desk {
         Ok((IssuedKey { record: new, key }, old))
     }
 
+    /// Ends the key whatever else happens to it at the same moment.
     async fn end(&self, id: &str) -> Result<ApiKeyRecord, KeyError> {
-        let now = self.clock.now();
-        let mut key = self.in_force(id, now).await?;
-        key.expires = Some(now);
-        self.commit(vec![
-            Write::PutApiKey(Box::new(key.clone())),
-            self.record(Action::ApiKeyRevoked, &key, now),
-        ])
-        .await?;
-        Ok(key)
+        for _ in 0..REVOKE_TRIES_MAX {
+            let now = self.clock.now();
+            let read = self.in_force(id, now).await?;
+            let mut key = read.clone();
+            key.expires = Some(now);
+            let done = self.commit(vec![
+                Write::change_api_key(key.clone(), read),
+                self.record(Action::ApiKeyRevoked, &key, now),
+            ]);
+            match done.await {
+                Ok(()) => return Ok(key),
+                Err(KeyError::Store(StoreError::Conflict)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(KeyError::Store(StoreError::Conflict))
     }
 }
 

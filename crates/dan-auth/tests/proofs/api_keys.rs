@@ -54,7 +54,7 @@ impl Door {
             ..KeyGrant::default()
         };
         let (record, key) = mint(entropy, grant, self.clock.now());
-        let batch = Batch(vec![Write::PutApiKey(Box::new(record))]);
+        let batch = Batch(vec![Write::new_api_key(record)]);
         self.store.commit(&batch).await.unwrap();
         key
     }

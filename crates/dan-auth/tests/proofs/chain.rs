@@ -33,7 +33,7 @@ impl House {
             ..KeyGrant::default()
         };
         let (record, key) = mint(&CountingEntropy::default(), grant, START);
-        let batch = Batch(vec![Write::PutApiKey(Box::new(record))]);
+        let batch = Batch(vec![Write::new_api_key(record)]);
         store.commit(&batch).await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(StillClock::default());
         let config = AuthConfig {

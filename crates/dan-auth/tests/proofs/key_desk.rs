@@ -132,6 +132,24 @@ async fn two_keys_overlap_when_one_replaces_the_other_and_never_three() {
 }
 
 #[tokio::test]
+async fn a_successor_lives_as_long_as_its_predecessor_was_made_for() {
+    let office = Office::new();
+    let month = KeyGrant {
+        expires: Some(START.plus_days(30)),
+        ..grant()
+    };
+    let first = office.desk.create(month).await.unwrap();
+    office.clock.advance_ms(DAY_MS * 20);
+    let (second, old) = office.desk.rotate(&first.record.id, 14).await.unwrap();
+    assert_eq!(
+        old.expires,
+        Some(START.plus_days(30)),
+        "no later than before"
+    );
+    assert_eq!(second.record.expires, Some(START.plus_days(50)));
+}
+
+#[tokio::test]
 async fn a_key_bound_to_networks_works_from_there_only() {
     let office = Office::new();
     let bound = KeyGrant {

@@ -35,7 +35,7 @@ impl Exchange {
                 fault: store_fault(error),
                 standings: Vec::new(),
             })?;
-            self.limiter.learn(asker.key_id, uses.first());
+            self.limiter.learn(asker.key_id, uses.first(), self.now());
         }
         self.limiter.admit(asker, self.now()).map_err(|exceeded| {
             self.meter.callers_throttled.count();
@@ -57,16 +57,21 @@ impl Exchange {
         if uses.is_empty() {
             return Ok(());
         }
-        for part in uses.chunks(KEY_USES_BATCH_MAX) {
+        let mut rest = uses.as_slice();
+        while !rest.is_empty() {
+            let (part, behind) = rest
+                .split_at_checked(KEY_USES_BATCH_MAX)
+                .unwrap_or((rest, &[]));
             let batch = Batch(part.iter().cloned().map(Write::CountKeyUse).collect());
             if let Err(error) = self.ports.store.commit(&batch).await {
-                self.limiter.put_back(part);
+                self.limiter.put_back(rest);
                 return Err(store_fault(error));
             }
+            rest = behind;
         }
         let known = self.ports.store.key_uses(None).await.map_err(store_fault)?;
         for known in &known {
-            self.limiter.learn(&known.key_id, Some(known));
+            self.limiter.learn(&known.key_id, Some(known), self.now());
         }
         Ok(())
     }

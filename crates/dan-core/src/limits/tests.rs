@@ -101,7 +101,7 @@ fn a_quota_counts_what_other_nodes_and_earlier_runs_used_and_ends_with_the_day()
         day: day_of(NOW),
         count: 7,
     };
-    limiter.learn("a", Some(&known));
+    limiter.learn("a", Some(&known), NOW);
     assert!(!limiter.needs_history(asker("a", own)));
     let admission = limiter.admit(asker("a", own), NOW).unwrap();
     assert_eq!(admission.standings[0].remaining, 2);
@@ -119,7 +119,7 @@ fn uses_are_taken_once_and_can_be_put_back() {
         per_second: None,
         per_day: Some(10),
     };
-    limiter.learn("a", None);
+    limiter.learn("a", None, NOW);
     assert_eq!(let_through(&limiter, "a", own, NOW), 10);
     let taken = limiter.take_uses();
     assert_eq!((taken.len(), taken[0].count), (1, 10));
@@ -141,4 +141,25 @@ fn the_clock_set_back_empties_a_bucket_at_worst() {
     let earlier = NOW.plus_ms(-3_600_000);
     assert_eq!(let_through(&limiter, "a", usual, earlier), 0);
     assert_eq!(let_through(&limiter, "a", usual, earlier.plus_ms(1000)), 5);
+}
+
+#[test]
+fn a_clock_that_was_ahead_freezes_no_quota() {
+    let limiter = Limiter::new(LimitSettings::NONE);
+    let own = Allowance {
+        per_second: None,
+        per_day: Some(10),
+    };
+    let ahead = KeyUse {
+        key_id: "a".to_owned(),
+        last_used: NOW,
+        day: day_of(NOW) + 400,
+        count: 10,
+    };
+    limiter.learn("a", Some(&ahead), NOW);
+    assert_eq!(let_through(&limiter, "a", own, NOW), 10);
+    // Our own clock jumps ahead and comes back.
+    let later = NOW.plus_ms(DAY_MS * 400);
+    assert_eq!(let_through(&limiter, "a", own, later), 10);
+    assert_eq!(let_through(&limiter, "a", own, NOW), 10);
 }

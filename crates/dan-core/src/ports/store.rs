@@ -101,11 +101,15 @@ pub struct KeyUse {
 impl KeyUse {
     /// Adds as [`Write::CountKeyUse`] says.
     pub fn add(&mut self, used: &Self) {
+        let ahead = self.day.saturating_sub(used.day);
+        if ahead > 1 {
+            self.last_used = used.last_used;
+        }
         self.last_used = self.last_used.max(used.last_used);
-        if used.day > self.day {
-            (self.day, self.count) = (used.day, used.count);
-        } else if used.day == self.day {
+        if ahead == 0 {
             self.count = self.count.saturating_add(used.count);
+        } else if ahead != 1 {
+            (self.day, self.count) = (used.day, used.count);
         }
     }
 }
@@ -143,9 +147,16 @@ pub enum Write {
     /// Counts one use.
     CountUse(UsageKey),
     /// Writes an API key, new or changed.
-    PutApiKey(Box<ApiKeyRecord>),
+    PutApiKey {
+        /// The key.
+        value: Box<ApiKeyRecord>,
+        /// What must be stored now, so that a key that was ended meanwhile is not brought back; `None` when there
+        /// must be none.
+        expect: Option<Box<ApiKeyRecord>>,
+    },
     /// Adds to what is known of a key's use: the later `last_used` stays; `count` is added when the day is the one
-    /// that is kept, replaces it when the day is later, and is dropped when it is earlier.
+    /// that is kept, replaces it when the day is later, and is dropped when it is the day before. What is kept of a
+    /// day further ahead was written by a clock that was wrong, and is replaced.
     CountKeyUse(KeyUse),
     /// Remembers an answered application. [`StoreError::Conflict`] when the owner's key is
     /// remembered already and has not expired at `now`.
@@ -157,6 +168,26 @@ pub enum Write {
     },
     /// Forgets every remembered application that expired before this moment.
     ForgetIdempotency(Timestamp),
+}
+
+impl Write {
+    /// Writes an API key that is new.
+    #[must_use]
+    pub fn new_api_key(value: ApiKeyRecord) -> Self {
+        Self::PutApiKey {
+            value: Box::new(value),
+            expect: None,
+        }
+    }
+
+    /// Writes an API key in the place of what was read of it.
+    #[must_use]
+    pub fn change_api_key(value: ApiKeyRecord, read: ApiKeyRecord) -> Self {
+        Self::PutApiKey {
+            value: Box::new(value),
+            expect: Some(Box::new(read)),
+        }
+    }
 }
 
 /// Steps that happen together, in order, or not at all.

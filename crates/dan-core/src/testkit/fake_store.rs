@@ -86,8 +86,11 @@ impl State {
                 let count = self.usage.entry(key.clone()).or_default();
                 *count = count.saturating_add(1);
             }
-            Write::PutApiKey(record) => {
-                self.keys.insert(record.id.clone(), (**record).clone());
+            Write::PutApiKey { value, expect } => {
+                if self.keys.get(&value.id) != expect.as_deref() {
+                    return Err(StoreError::Conflict);
+                }
+                self.keys.insert(value.id.clone(), (**value).clone());
             }
             Write::PutIdempotency { value, now } => {
                 let key = (value.owner, value.key_digest);

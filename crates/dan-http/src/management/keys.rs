@@ -2,6 +2,8 @@
 //!
 //! Open to nobody until the operator has set a token; then to those who send it.
 
+use std::net::IpAddr;
+
 use dan_core::caller::Allowance;
 use dan_core::error::{Code, Fault};
 use dan_core::network::Network;
@@ -23,6 +25,9 @@ use crate::request_body::RequestBody;
 const BODY_BYTES_MAX: usize = 16 * 1024;
 /// Days an old key keeps working after it was replaced, unless the request says otherwise.
 pub const OVERLAP_DAYS_DEFAULT: u32 = 14;
+
+/// How much of a path a log line shows, in bytes.
+const PATH_SHOWN_MAX: usize = 64;
 
 /// Body of `POST /keys`.
 #[derive(Deserialize)]
@@ -77,12 +82,27 @@ pub fn issued_view(issued: &IssuedKey) -> Value {
 }
 
 /// Answers below `/keys`.
-pub(super) async fn answer(management: &Management, request: Request<RequestBody>) -> Outbound {
+pub(super) async fn answer(
+    management: &Management,
+    request: Request<RequestBody>,
+    peer: IpAddr,
+) -> Outbound {
     let id = management.exchange.new_id();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = match serve(management, request).await {
         Ok(response) => response,
         Err(fault) => render::problem(&fault, &id),
     };
+    // Who did it, beside the row of the trail that says what was done.
+    tracing::info!(
+        event = "keys.managed",
+        request.id = id,
+        client.address = tracing::field::display(peer),
+        method = method.as_str(),
+        path = path.get(..PATH_SHOWN_MAX).unwrap_or(&path),
+        status = response.status().as_u16(),
+        "API keys were managed"
+    );
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().insert(CACHE_CONTROL, no_store);
     response

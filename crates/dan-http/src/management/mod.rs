@@ -34,7 +34,7 @@ pub struct Management {
 
 impl Management {
     /// Answers `/livez`, `/readyz`, `/metrics` and what is below `/keys`.
-    pub async fn answer(self: Arc<Self>, inbound: Inbound, _peer: PeerInfo) -> Outbound {
+    pub async fn answer(self: Arc<Self>, inbound: Inbound, peer: PeerInfo) -> Outbound {
         let Inbound::Request(request) = inbound else {
             return render::empty(StatusCode::BAD_REQUEST);
         };
@@ -46,7 +46,7 @@ impl Management {
                 text("text/plain; version=0.0.4", metrics::page(&self).await)
             }
             (_, path) if path == "/keys" || path.starts_with("/keys/") => {
-                keys::answer(&self, request).await
+                keys::answer(&self, request, peer.address.ip()).await
             }
             _ => render::empty(StatusCode::NOT_FOUND),
         }

@@ -8,13 +8,13 @@ use std::io;
 use std::thread::{self, JoinHandle};
 
 use dan_core::audit::link;
-use dan_core::ports::{Batch, IdempotencyRecord, KeyUse, StoreError, Write};
+use dan_core::ports::{ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, StoreError, Write};
 use dan_core::time::Timestamp;
 use dan_core::usage::UsageKey;
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::store_error;
+use super::{read, store_error};
 use crate::record::{
     encode_accreditation, encode_api_key, encode_audit, encode_idempotency, idempotency_id,
 };
@@ -47,6 +47,7 @@ enum Step {
         id: String,
         created: i64,
         body: String,
+        expect: Option<Box<ApiKeyRecord>>,
     },
     Use(KeyUse),
     Remember {
@@ -118,10 +119,11 @@ impl Step {
             },
             Write::AppendAudit(record) => Self::Append(encode_audit(record, sealer)?),
             Write::CountUse(key) => Self::Count(key.clone()),
-            Write::PutApiKey(key) => Self::PutKey {
-                id: key.id.clone(),
-                created: key.created.as_ms(),
-                body: encode_api_key(key)?,
+            Write::PutApiKey { value, expect } => Self::PutKey {
+                id: value.id.clone(),
+                created: value.created.as_ms(),
+                body: encode_api_key(value)?,
+                expect: expect.clone(),
             },
             Write::CountKeyUse(used) => Self::Use(used.clone()),
             Write::PutIdempotency { value, now } => Self::remember(value, *now, sealer)?,
@@ -156,9 +158,12 @@ struct Head {
 const PUT_KEY: &str = "INSERT INTO api_key (id, created, body) VALUES (?1, ?2, ?3) \
      ON CONFLICT DO UPDATE SET created = excluded.created, body = excluded.body";
 const USE: &str = "INSERT INTO key_use (key_id, last_used, day, count) VALUES (?1, ?2, ?3, ?4) \
-     ON CONFLICT DO UPDATE SET last_used = max(last_used, excluded.last_used), \
+     ON CONFLICT DO UPDATE SET \
+     last_used = CASE WHEN day > excluded.day + 1 THEN excluded.last_used \
+     ELSE max(last_used, excluded.last_used) END, \
      count = CASE WHEN day = excluded.day THEN count + excluded.count \
-     WHEN day < excluded.day THEN excluded.count ELSE count END, day = max(day, excluded.day)";
+     WHEN day = excluded.day + 1 THEN count ELSE excluded.count END, \
+     day = CASE WHEN day = excluded.day + 1 THEN day ELSE excluded.day END";
 const REMEMBER: &str = "INSERT INTO idempotency (id, expires, body) VALUES (?1, ?2, ?3) \
      ON CONFLICT DO UPDATE SET expires = excluded.expires, body = excluded.body \
      WHERE idempotency.expires <= ?4";
@@ -330,7 +335,15 @@ impl Writer {
                  VALUES (?1, ?2, ?3, ?4, 1) ON CONFLICT DO UPDATE SET count = count + 1",
                 params![key.month, key.context, key.dataset, key.owner],
             ),
-            Step::PutKey { id, created, body } => {
+            Step::PutKey {
+                id,
+                created,
+                body,
+                expect,
+            } => {
+                if read::api_key(connection, id)?.as_ref() != expect.as_deref() {
+                    return Err(StoreError::Conflict);
+                }
                 execute(connection, PUT_KEY, params![id, created, body])
             }
             Step::Use(used) => {
@@ -427,7 +440,7 @@ mod tests {
         key.name = "x".repeat(20_000);
         Batch(vec![
             store_suite::append(&store_suite::row(seed)),
-            Write::PutApiKey(Box::new(key)),
+            Write::new_api_key(key),
         ])
     }
 

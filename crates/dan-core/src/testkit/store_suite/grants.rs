@@ -185,7 +185,7 @@ pub async fn a_refused_batch_leaves_nothing(store: Arc<dyn Store>) {
     let steps = vec![
         append(&row(2)),
         Write::CountUse(usage_key(5, "d")),
-        Write::PutApiKey(Box::new(key(2))),
+        Write::new_api_key(key(2)),
         put(&grant(2), 0),
         Write::DeleteAccreditation {
             id: id(1),

@@ -95,6 +95,7 @@ macro_rules! store_conformance {
             many_appends_at_once_leave_no_gap,
             uses_are_counted_by_key_and_month,
             api_keys_are_kept_and_changed,
+            an_api_key_changes_from_what_was_read_only,
             uses_of_keys_add_up_by_day,
             a_dropped_commit_is_whole_or_nothing,
             a_store_that_works_is_ready,

@@ -134,7 +134,7 @@ pub async fn api_keys_are_kept_and_changed(store: Arc<dyn Store>) {
     bound.expires = Some(at(99));
     bound.created = at(300);
     for key in [&key(3), &bound, &key(2)] {
-        commit(&store, vec![Write::PutApiKey(Box::new(key.clone()))]).await;
+        commit(&store, vec![Write::new_api_key(key.clone())]).await;
     }
     assert_eq!(store.api_key("key-1").await, Ok(Some(bound.clone())));
     assert_eq!(store.api_key("KEY-1").await, Ok(None));
@@ -143,13 +143,37 @@ pub async fn api_keys_are_kept_and_changed(store: Arc<dyn Store>) {
         store.api_keys().await,
         Ok(vec![key(2), key(3), bound.clone()])
     );
-    let mut revoked = bound;
+    let mut revoked = bound.clone();
     revoked.expires = Some(at(5));
     revoked.digest = [0xFF; 32];
     revoked.created = at(0);
-    commit(&store, vec![Write::PutApiKey(Box::new(revoked.clone()))]).await;
+    let change = Write::change_api_key(revoked.clone(), bound);
+    commit(&store, vec![change]).await;
     assert_eq!(store.api_key("key-1").await, Ok(Some(revoked.clone())));
     assert_eq!(store.api_keys().await, Ok(vec![revoked, key(2), key(3)]));
+}
+
+/// Whoever read a key before it was changed changes nothing: a key that was ended is not brought back.
+pub async fn an_api_key_changes_from_what_was_read_only(store: Arc<dyn Store>) {
+    let read = key(1);
+    commit(&store, vec![Write::new_api_key(read.clone())]).await;
+    let mut ended = read.clone();
+    ended.expires = Some(at(5));
+    let end = Write::change_api_key(ended.clone(), read.clone());
+    commit(&store, vec![end.clone()]).await;
+    let mut rotated = read.clone();
+    rotated.expires = Some(at(999));
+    for late in [
+        Write::change_api_key(rotated.clone(), read),
+        Write::new_api_key(rotated),
+        Write::change_api_key(key(9), key(9)),
+        end,
+    ] {
+        let record = append(&row(1));
+        conflict(&store, vec![record, late]).await;
+    }
+    assert_eq!(store.api_key("key-1").await, Ok(Some(ended)));
+    assert_eq!(audit(&store, 1, 10).await, []);
 }
 
 /// A caller that gives up leaves the batch written or not, never half.
@@ -210,6 +234,9 @@ pub async fn uses_of_keys_add_up_by_day(store: Arc<dyn Store>) {
         (used("b", 8, 900, 1), used("b", 8, 900, 1)),
         (used("b", 7, 600, 9), used("b", 8, 900, 1)),
         (used("b", 8, 901, 0), used("b", 8, 901, 1)),
+        // A clock that was wrong spoils nothing for long.
+        (used("b", 999, 9_999, 7), used("b", 999, 9_999, 7)),
+        (used("b", 8, 902, 1), used("b", 8, 902, 1)),
     ] {
         commit(&store, vec![Write::CountKeyUse(wrote)]).await;
         assert_eq!(store.key_uses(Some("b")).await, Ok(vec![expected]));
@@ -219,7 +246,7 @@ pub async fn uses_of_keys_add_up_by_day(store: Arc<dyn Store>) {
         Write::CountKeyUse(used("a", 1, 2, 1)),
     ];
     commit(&store, both).await;
-    let expected = vec![used("a", 1, 2, 2), used("b", 8, 901, 1)];
+    let expected = vec![used("a", 1, 2, 2), used("b", 8, 902, 1)];
     assert_eq!(store.key_uses(None).await, Ok(expected));
     assert_eq!(store.key_uses(Some("c")).await, Ok(Vec::new()));
 }
