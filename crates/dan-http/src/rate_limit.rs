@@ -1,7 +1,7 @@
 //! What a caller is told of its limits (`RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers-10),
 //! and what a refusal for too many requests costs the one who made them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dan_core::limits::Standing;
@@ -10,9 +10,15 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::render::Outbound;
 
-/// How long the answer to a request over a limit is held back: a client that asks again at once, without regard to
-/// `Retry-After`, waits here and not in the way of others.
-pub const REFUSAL_PAUSE: Duration = Duration::from_millis(200);
+/// How long the answer to a request over a limit is held back at least, in µs: a client that asks again at once, without
+/// regard to `Retry-After`, waits here and not in the way of others.
+pub const REFUSAL_PAUSE_MIN_US: u64 = 100_000;
+/// How much longer it may be, in µs. Many connections that run into a limit together would otherwise come back together,
+/// and whoever else asks at that moment would wait behind all of them (measured by the bench `greedy`).
+pub const REFUSAL_SPREAD_US: u64 = 200_000;
+/// From one refusal to the next, so many µs further in the spread and around again. It is the golden section of the
+/// spread, and so a row of any length is spread evenly.
+const SPREAD_STEP_US: u64 = 123_607;
 /// Most answers held back at once; further ones leave at once.
 pub const PAUSED_MAX: usize = 4096;
 
@@ -39,19 +45,32 @@ pub(crate) fn tell(response: &mut Outbound, standings: &[Standing]) {
 
 /// Counts answers that are held back.
 #[derive(Default)]
-pub(crate) struct Pause(AtomicUsize);
+pub(crate) struct Pause {
+    held: AtomicUsize,
+    refusals: AtomicU64,
+}
 
 impl Pause {
-    /// Waits [`REFUSAL_PAUSE`], or not at all when [`PAUSED_MAX`] wait already. Dropping it ends the wait.
+    /// Waits [`REFUSAL_PAUSE_MIN_US`] and a part of [`REFUSAL_SPREAD_US`], or not at all when [`PAUSED_MAX`] wait
+    /// already. Dropping it ends the wait.
     pub(crate) async fn hold(&self) {
-        let Some(_place) = Place::take(&self.0) else {
+        let Some(_place) = Place::take(&self.held) else {
             return;
         };
         let now = Instant::now();
-        let until = now.checked_add(REFUSAL_PAUSE).unwrap_or(now);
+        let until = now.checked_add(self.next()).unwrap_or(now);
         match timeout_at(until, std::future::pending::<()>()).await {
             Ok(()) | Err(_) => (),
         }
+    }
+
+    /// How long the next answer is held back.
+    fn next(&self) -> Duration {
+        let refusal = self.refusals.fetch_add(1, Ordering::Relaxed);
+        let step = refusal
+            .wrapping_mul(SPREAD_STEP_US)
+            .checked_rem(REFUSAL_SPREAD_US);
+        Duration::from_micros(REFUSAL_PAUSE_MIN_US.saturating_add(step.unwrap_or_default()))
     }
 }
 
@@ -107,13 +126,39 @@ mod tests {
         let pause = Pause::default();
         let began = Instant::now();
         pause.hold().await;
-        assert_eq!(began.elapsed(), REFUSAL_PAUSE);
-        let places: Vec<_> = (0..PAUSED_MAX).map(|_| Place::take(&pause.0)).collect();
+        assert_eq!(began.elapsed(), Duration::from_micros(REFUSAL_PAUSE_MIN_US));
+        let places: Vec<_> = (0..PAUSED_MAX).map(|_| Place::take(&pause.held)).collect();
         assert!(places.iter().all(Option::is_some));
         let began = Instant::now();
         pause.hold().await;
         assert!(began.elapsed().is_zero(), "no place to wait in");
         drop(places);
-        assert_eq!(pause.0.load(Ordering::Relaxed), 0);
+        assert_eq!(pause.held.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn refusals_in_a_row_do_not_come_back_together() {
+        let pause = Pause::default();
+        for count in [16_u64, 64, 1000] {
+            let mut moments: Vec<u64> = (0..count)
+                .map(|_| u64::try_from(pause.next().as_micros()).unwrap())
+                .collect();
+            moments.sort_unstable();
+            let most = REFUSAL_PAUSE_MIN_US + REFUSAL_SPREAD_US;
+            assert!(
+                moments
+                    .iter()
+                    .all(|us| (REFUSAL_PAUSE_MIN_US..most).contains(us))
+            );
+            // Nowhere closer than a third of what would be even, nowhere further apart than three times that.
+            let even = REFUSAL_SPREAD_US / count;
+            for pair in moments.windows(2) {
+                let gap = pair[1] - pair[0];
+                assert!(
+                    (even.div_ceil(3)..=3 * even).contains(&gap),
+                    "{count}: {gap}"
+                );
+            }
+        }
     }
 }

@@ -136,6 +136,8 @@ pub fn server_config(
     config.alpn_protocols = vec![H2.to_vec(), b"http/1.1".to_vec()];
     config.session_storage = ServerSessionMemoryCache::new(KEPT_SESSIONS);
     config.max_early_data_size = 0;
+    // Our order is AES-256 first. Every suite is sound, so this decides about speed only, and audits ask for it.
+    config.ignore_client_order = true;
     Ok(Arc::new(config))
 }
 
@@ -248,6 +250,7 @@ xeh6kSlvs5hoPdLhTmD6eROB6Gaxc7JJVKXDd0nS13doZ1xbutP5K4Xq
             [b"h2".to_vec(), b"http/1.1".to_vec()]
         );
         assert_eq!(config.max_early_data_size, 0);
+        assert!(config.ignore_client_order, "the server chooses the suite");
     }
 
     #[test]
