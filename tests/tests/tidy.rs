@@ -43,6 +43,7 @@ const RULES: &[Rule] = &[
     Rule { name: "dan", may: &["*"], must_not: &[] },
     Rule { name: "dan-bench", may: &["*"], must_not: &[] },
     Rule { name: "dan-benches", may: &["*"], must_not: &[] },
+    Rule { name: "dan-fuzz", may: &["*"], must_not: &[] },
     Rule { name: "xtask", may: &["*"], must_not: &[] },
     // A black box but for the verifier that people use offline.
     Rule { name: "dan-tests", may: &["dan-sign"], must_not: &["rusqlite", "tokio-postgres"] },

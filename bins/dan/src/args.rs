@@ -87,6 +87,9 @@ pub enum Command {
         /// File with a consumer's token that is not accepted, to find out why
         #[arg(long, value_name = "FILE")]
         token: Option<PathBuf>,
+        /// PEM file with a consumer's certificate that is not accepted, intermediates behind it
+        #[arg(long, value_name = "FILE")]
+        certificate: Option<PathBuf>,
         /// Machine-readable
         #[arg(long)]
         json: bool,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use dan_auth::{AuthConfig, Desk, IssuerConfig};
 use dan_core::catalog::CatalogHandle;
 use dan_core::flow::{Exchange, Ports, Settings};
@@ -33,8 +34,11 @@ use dan_source::plugin::PluginSource;
 use dan_source::protect::{Limits, Protection};
 use dan_store::{Access, StoreConfig};
 
+use crate::client_certificates::ClientCertificates;
 use crate::config::{Config, Durability, RealmName, SigningKey, TokenClient};
+use crate::expiries::{Expiries, of_signing};
 use crate::output::Misuse;
+use crate::server_tls::ChainEnds;
 use crate::system::{SystemClock, SystemEntropy};
 
 /// Which build this is.
@@ -59,6 +63,8 @@ pub struct Composition {
     pub store: Arc<dyn Store>,
     /// What the second listener answers.
     pub management: Arc<Management>,
+    /// Judges client certificates, where the node takes them.
+    pub clients: Option<Arc<ClientCertificates>>,
 }
 
 /// Puts a node together.
@@ -69,6 +75,7 @@ pub fn compose(
     config: &Config,
     store: Arc<dyn Store>,
     public_url: String,
+    server: Option<Arc<ArcSwap<ChainEnds>>>,
 ) -> Result<Composition, Misuse> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
@@ -80,7 +87,9 @@ pub fn compose(
         tokens: token_client(config, &fetch, &clock)?,
     };
     let keeper = keeper(config, Arc::clone(&catalog), ports)?;
-    let chain = dan_auth::chain(auth(config), Arc::clone(&store), &fetch, &clock, None)
+    let clients = ClientCertificates::open(config, &fetch, &clock)?.map(Arc::new);
+    let judge = clients.as_ref().map(|clients| Arc::clone(clients) as _);
+    let chain = dan_auth::chain(auth(config), Arc::clone(&store), &fetch, &clock, judge)
         .map_err(|error| Misuse(error.to_string()))?;
     let ports = Ports {
         catalog,
@@ -108,25 +117,20 @@ pub fn compose(
         .collect();
     let node = Node::new(Arc::clone(&exchange), chain, proxies, BUILD);
     let node = Arc::new(node.with_host_names(host_names));
-    let token = config.management.token.as_ref();
-    let token = token
-        .map(|token| config.secret("management.token", token))
-        .transpose()?;
-    if token
-        .as_ref()
-        .is_some_and(|token| token.expose().len() < TOKEN_CHARS_MIN)
-    {
-        return Err(Misuse(format!(
-            "management.token: shorter than {TOKEN_CHARS_MIN} characters; make one with `openssl rand -hex 32`"
-        )));
-    }
+    let expiries = Expiries {
+        server,
+        clients: clients.clone(),
+        signing: of_signing(config),
+    };
     let management = Arc::new(Management {
         exchange: Arc::clone(&exchange),
         desk: Arc::new(key_desk(&store)),
-        token,
+        token: management_token(config)?,
+        expiries: Box::new(move || expiries.read()),
     });
     Ok(Composition {
         management,
+        clients,
         exchange,
         node,
         keeper,
@@ -205,6 +209,19 @@ fn key_spec(config: &Config, key: &SigningKey) -> Result<KeySpec, Misuse> {
         signs_from: moment("signs_from", &key.signs_from)?,
         retired_at: moment("retired_at", &key.retired_at)?,
     })
+}
+
+fn management_token(config: &Config) -> Result<Option<Secret>, Misuse> {
+    let Some(token) = &config.management.token else {
+        return Ok(None);
+    };
+    let token = config.secret("management.token", token)?;
+    if token.expose().len() < TOKEN_CHARS_MIN {
+        return Err(Misuse(format!(
+            "management.token: shorter than {TOKEN_CHARS_MIN} characters; make one with `openssl rand -hex 32`"
+        )));
+    }
+    Ok(Some(token))
 }
 
 /// The desk that issues API keys.
@@ -419,11 +436,7 @@ pub fn list_problems(problems: &[Problem]) -> String {
 /// The public URL: as configured, else where the node listens.
 #[must_use]
 pub fn public_url(config: &Config, listening: SocketAddr) -> String {
-    let scheme = if config.server.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
+    let scheme = if config.speaks_tls() { "https" } else { "http" };
     config
         .server
         .public_url

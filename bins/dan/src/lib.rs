@@ -3,10 +3,12 @@
 //! Only here are adapters chosen, and only here are the environment and the configuration read.
 
 pub mod args;
+pub mod client_certificates;
 pub mod commands;
 pub mod compose;
 pub mod config;
 pub mod edge;
+mod expiries;
 pub mod lifecycle;
 pub mod output;
 pub mod sandbox;

@@ -55,13 +55,15 @@ impl Running {
         let managing = bind("management.listen", config.management.listen).await?;
         let (api, management) = (address(&listener)?, address(&managing)?);
         let public_url = public_url(config, api);
+        let ends = server_tls.as_ref().map(ServerTls::ends);
         let Composition {
             exchange,
             node,
             mut keeper,
             store,
             management: managed,
-        } = compose(config, store, public_url.clone())?;
+            clients,
+        } = compose(config, store, public_url.clone(), ends)?;
         if let Refresh::Refused(problems) = keeper.refresh_folder().await {
             return Err(Misuse(list_problems(&problems)));
         }
@@ -72,43 +74,37 @@ impl Running {
         }
 
         let shutdown = Shutdown::default();
+        let stop = || {
+            let stopping = shutdown.clone();
+            async move { stopping.begun().await }
+        };
         let mut background = JoinSet::new();
         let recording = Arc::clone(&exchange);
         background.spawn(async move { recording.keep_records().await });
-        let stopping = shutdown.clone();
-        background.spawn(keeper.run(request_id, async move { stopping.begun().await }));
-
-        let stopping = shutdown.clone();
-        background.spawn(sweep(Arc::clone(&exchange), async move {
-            stopping.begun().await;
-        }));
-
-        let stopping = shutdown.clone();
-        background.spawn(keep_key_uses(Arc::clone(&exchange), async move {
-            stopping.begun().await;
-        }));
-
+        background.spawn(keeper.run(request_id, stop()));
+        background.spawn(sweep(Arc::clone(&exchange), stop()));
+        background.spawn(keep_key_uses(Arc::clone(&exchange), stop()));
         let live = server_tls.as_ref().map(ServerTls::live);
         if let Some(server_tls) = server_tls {
-            let stopping = shutdown.clone();
-            background.spawn(server_tls.watch(async move { stopping.begun().await }));
+            background.spawn(server_tls.watch(stop()));
+        }
+        if let Some(clients) = clients {
+            background.spawn(clients.watch(stop()));
         }
 
         let mut listeners = JoinSet::new();
-        let stopping = shutdown.clone();
+        let stopped = stop();
         listeners.spawn(async move {
             let answer = move |inbound, peer| Arc::clone(&node).answer(inbound, peer);
-            let stop = async move { stopping.begun().await };
-            let cut = serve(listener, live, ListenLimits::default(), answer, stop).await;
+            let cut = serve(listener, live, ListenLimits::default(), answer, stopped).await;
             if cut > 0 {
                 tracing::warn!(cut, "connections were cut at the drain deadline");
             }
         });
-        let stopping = shutdown.clone();
+        let stopped = stop();
         listeners.spawn(async move {
             let answer = move |inbound, peer| Arc::clone(&managed).answer(inbound, peer);
-            let stop = async move { stopping.begun().await };
-            serve(managing, None, ListenLimits::default(), answer, stop).await;
+            serve(managing, None, ListenLimits::default(), answer, stopped).await;
         });
         tracing::info!(%api, %management, public_url, "serving");
         Ok(Self {
@@ -128,6 +124,7 @@ impl Running {
         tracing::info!("stopping");
         self.shutdown.begin();
         while self.listeners.join_next().await.is_some() {}
+        keep_uses(&self.exchange).await;
         self.exchange.close().await;
         while self.background.join_next().await.is_some() {}
         tracing::info!("stopped");
@@ -150,22 +147,22 @@ async fn sweep(exchange: Arc<Exchange>, stop: impl Future<Output = ()> + Send) {
     }
 }
 
-/// Keeps what was asked with each API key, every [`KEEP_USES_EVERY`] and once more at the end.
+/// Keeps what was asked with each API key, every [`KEEP_USES_EVERY`].
 async fn keep_key_uses(exchange: Arc<Exchange>, stop: impl Future<Output = ()> + Send) {
     tokio::pin!(stop);
     let mut ticks = tokio::time::interval(KEEP_USES_EVERY);
-    let mut going_on = true;
-    while going_on {
-        going_on = tokio::select! {
-            () = &mut stop => false,
-            _ = ticks.tick() => true,
-        };
-        if let Err(fault) = exchange.keep_key_uses().await {
-            tracing::warn!(
-                cause = fault.cause,
-                "the use of API keys could not be kept; tried again"
-            );
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = ticks.tick() => keep_uses(&exchange).await,
         }
+    }
+}
+
+async fn keep_uses(exchange: &Exchange) {
+    if let Err(fault) = exchange.keep_key_uses().await {
+        let cause = fault.cause;
+        tracing::warn!(cause, "the use of API keys could not be kept yet");
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{Context, SHA256};
+use dan_core::time::Timestamp;
 use dan_http::tls::{Reloadable, ServerConfig, not_after, server_config};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -40,7 +42,11 @@ pub(crate) struct ServerTls {
     files: Files,
     digest: Vec<u8>,
     live: Arc<Reloadable>,
+    ends: Arc<ArcSwap<ChainEnds>>,
 }
+
+/// Subject of each certificate of the chain and when it ends, the server's own first.
+pub(crate) type ChainEnds = Vec<(String, Timestamp)>;
 
 impl ServerTls {
     /// Reads the files; `None` without `[server.tls]`.
@@ -51,24 +57,20 @@ impl ServerTls {
         let Some(tls) = &config.server.tls else {
             return Ok(None);
         };
-        if let Some(folder) = &tls.client_crls {
-            let path = config.resolve(folder);
-            std::fs::read_dir(&path).map_err(|error| {
-                Misuse(format!(
-                    "server.tls.client_crls: cannot read {}: {error}",
-                    path.display()
-                ))
-            })?;
-        }
+        let (Some(certificate), Some(key)) = (&tls.certificate, &tls.key) else {
+            return Ok(None);
+        };
         let files = Files {
-            certificate: config.resolve(&tls.certificate),
-            key: tls.key.clone(),
+            certificate: config.resolve(certificate),
+            key: key.clone(),
             client_roots: tls.client_roots.as_ref().map(|path| config.resolve(path)),
             folder: config.folder.clone(),
         };
         let material = files.read()?;
         let live = Arc::new(Reloadable::new(material.settings?));
+        let ends = not_after(&material.certificate);
         Ok(Some(Self {
+            ends: Arc::new(ArcSwap::from_pointee(ends)),
             files,
             digest: material.digest,
             live,
@@ -80,18 +82,23 @@ impl ServerTls {
         Arc::clone(&self.live)
     }
 
+    /// When the chain that serves now ends.
+    pub(crate) fn ends(&self) -> Arc<ArcSwap<ChainEnds>> {
+        Arc::clone(&self.ends)
+    }
+
     /// Looks at the files every [`LOOK_EVERY`] and at each SIGHUP until `stop`, and swaps what is new and good. What is
     /// not good is logged, and what was good stays. Dropping it ends the watch.
     pub(crate) async fn watch(mut self, stop: impl Future<Output = ()> + Send) {
         tokio::pin!(stop);
-        let mut hangups = signal(SignalKind::hangup()).ok();
+        let mut hangups = hangups();
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = &mut stop => return,
                 _ = ticks.tick() => {}
-                () = hangup(&mut hangups) => {}
+                () = hangups.next() => {}
             }
             self.look().await;
         }
@@ -120,10 +127,10 @@ impl ServerTls {
         match material.settings {
             Ok(settings) => {
                 self.live.replace(settings);
-                let ends = not_after(&material.certificate)
-                    .first()
-                    .map(|(_, end)| *end);
-                let not_after = ends.map(|end| end.to_string()).unwrap_or_default();
+                let ends = not_after(&material.certificate);
+                let own = ends.first().map(|(_, end)| end.to_string());
+                let not_after = own.unwrap_or_default();
+                self.ends.store(Arc::new(ends));
                 tracing::info!(not_after, "new TLS files serve from now on");
             }
             Err(Misuse(problem)) => {
@@ -180,12 +187,22 @@ fn read_pem(key: &str, path: &PathBuf) -> Result<Vec<u8>, Misuse> {
     std::fs::read(path).map_err(problem)
 }
 
-/// Pends for ever where the system gives no signals.
-async fn hangup(signals: &mut Option<Signal>) {
-    match signals {
-        Some(signals) => {
-            signals.recv().await;
+/// SIGHUPs as they come.
+pub(crate) struct Hangups(Option<Signal>);
+
+/// Listens for SIGHUP from now on.
+pub(crate) fn hangups() -> Hangups {
+    Hangups(signal(SignalKind::hangup()).ok())
+}
+
+impl Hangups {
+    /// The next one; pends for ever where the system gives no signals.
+    pub(crate) async fn next(&mut self) {
+        match &mut self.0 {
+            Some(signals) => {
+                signals.recv().await;
+            }
+            None => std::future::pending().await,
         }
-        None => std::future::pending().await,
     }
 }

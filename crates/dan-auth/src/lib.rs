@@ -54,7 +54,7 @@ pub fn chain(
     store: Arc<dyn Store>,
     fetch: &Arc<dyn Fetch>,
     clock: &Arc<dyn Clock>,
-    certificates: Option<Arc<EnterpriseCertificates>>,
+    certificates: Option<Arc<dyn Authenticator>>,
 ) -> Result<Vec<Arc<dyn Authenticator>>, ConfigError> {
     let mut chain: Vec<Arc<dyn Authenticator>> = vec![
         Arc::new(ApiKey::new(store, Arc::clone(clock))),

@@ -139,6 +139,16 @@ pub fn server_config(
     Ok(Arc::new(config))
 }
 
+/// DER of each certificate in a PEM file, in its order, at most 16; what is no certificate is left out.
+#[must_use]
+pub fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
+    CertificateDer::pem_slice_iter(pem)
+        .take(MAX_CHAIN)
+        .filter_map(Result::ok)
+        .map(|der| der.to_vec())
+        .collect()
+}
+
 /// Name and end of each certificate in a PEM file, in its order; what is no certificate is left out.
 #[must_use]
 pub fn not_after(pem: &[u8]) -> Vec<(String, Timestamp)> {

@@ -6,6 +6,7 @@
 //! looked for again and again until a deadline.
 
 mod catalogue;
+mod identity;
 mod keys;
 mod operating;
 mod outages;

@@ -67,8 +67,9 @@ async fn run(command: Command) -> Ending {
         Command::Doctor {
             config,
             token,
+            certificate,
             json,
-        } => doctor::run(&config, &doctor::Presented { token }, json).await,
+        } => doctor::run(&config, &doctor::Presented { token, certificate }, json).await,
     }
 }
 

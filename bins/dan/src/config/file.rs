@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, nearest};
+use super::{Config, Tls, nearest};
 
 /// Largest configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -76,14 +76,8 @@ pub fn check(config: &Config) -> Result<(), String> {
             ));
         }
     }
-    if let Some(tls) = &config.server.tls
-        && tls.client_crls.is_some()
-        && tls.client_roots.is_none()
-    {
-        return Err(
-            "server.tls.client_crls: revocation lists without client_roots; name the roots too"
-                .to_owned(),
-        );
+    if let Some(tls) = &config.server.tls {
+        check_tls(tls, &config.server.behind_proxy)?;
     }
     for name in &config.server.host_names {
         if name.is_empty() || name.contains([':', '/', ' ']) {
@@ -93,7 +87,7 @@ pub fn check(config: &Config) -> Result<(), String> {
         }
     }
     let loopback = config.server.listen.ip().is_loopback();
-    if !loopback && config.server.tls.is_none() && config.server.behind_proxy.is_empty() {
+    if !loopback && !config.speaks_tls() && config.server.behind_proxy.is_empty() {
         return Err(format!(
             "server.listen: plain HTTP on {} would send evidence in clear; add [server.tls], or name \
              the proxies in server.behind_proxy",
@@ -106,6 +100,40 @@ pub fn check(config: &Config) -> Result<(), String> {
                 "server.behind_proxy: `{network}` is no network such as 10.0.0.0/8"
             ));
         }
+    }
+    Ok(())
+}
+
+fn check_tls(tls: &Tls, proxies: &[String]) -> Result<(), String> {
+    let wrong = |what: &str| Err(format!("server.tls.{what}"));
+    if tls.certificate.is_some() != tls.key.is_some() {
+        return wrong("certificate: certificate and key go together; give both or none");
+    }
+    let further = [
+        ("client_crls", tls.client_crls.is_some()),
+        ("client_intermediates", tls.client_intermediates.is_some()),
+        (
+            "client_ocsp",
+            !tls.client_ocsp.is_empty() || tls.client_ocsp_default.is_some(),
+        ),
+        ("client_seid_v1", tls.client_seid_v1),
+    ];
+    if tls.client_roots.is_none() {
+        if let Some((key, _)) = further.iter().find(|(_, given)| *given) {
+            return wrong(&format!(
+                "{key}: means nothing without client_roots; name the roots too"
+            ));
+        }
+        if tls.certificate.is_none() {
+            return wrong(
+                "certificate: [server.tls] says nothing; name certificate and key, or client_roots",
+            );
+        }
+    } else if tls.certificate.is_none() && proxies.is_empty() {
+        return wrong(
+            "client_roots: nobody brings client certificates: name certificate and key, or the proxies that end \
+             TLS in server.behind_proxy",
+        );
     }
     Ok(())
 }
@@ -157,6 +185,10 @@ mod tests {
                 "[server.tls]\ncertificate=\"a\"\nkey={file=\"b\"}\nclient_crls=\"c\"",
                 "client_roots",
             ),
+            ("[server.tls]\ncertificate=\"a\"", "go together"),
+            ("[server.tls]", "says nothing"),
+            ("[server.tls]\nclient_roots=\"a\"", "nobody brings"),
+            ("[server.tls]\nclient_seid_v1=true", "client_seid_v1"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(word), "{error}");

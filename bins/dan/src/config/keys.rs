@@ -24,10 +24,15 @@ keys! {
     "server.behind_proxy" "[]" "Networks of proxies, for instance `10.0.0.0/8`. From these, `X-Forwarded-For`, `X-NADOBE-AUTHORIZATION`, `Client-Cert` and `Client-Cert-Chain` (RFC 9440) count.";
     "server.host_names" "[]" "Host names, without port, that a request may name in an absolute-form target besides the host of `server.public_url`.";
     "server.realm" "production" "Which national numbers are real: `production` refuses synthetic ones, `test` refuses those of real persons.";
-    "server.tls.certificate" "none" "PEM chain of the public listener; read again every ten seconds and on SIGHUP, as the key is. Without `[server.tls]` plain HTTP is spoken, and refused on a non-loopback address unless `server.behind_proxy` names the proxies.";
+    "server.tls.certificate" "none" "PEM chain of the public listener; read again every ten seconds and on SIGHUP, as the key is. Without it plain HTTP is spoken, and refused on a non-loopback address unless `server.behind_proxy` names the proxies.";
     "server.tls.key" "required with certificate" "PEM key, as a secret.";
-    "server.tls.client_roots" "none" "PEM file with the roots of enterprise certificates. Clients are asked for a certificate under them, and may present none.";
-    "server.tls.client_crls" "none" "Folder of revocation lists; needs `client_roots`.";
+    "server.tls.client_roots" "none" "PEM file with the roots of enterprise certificates. Clients are asked for a certificate and may present none; behind a proxy that ends TLS, the header `Client-Cert` counts.";
+    "server.tls.client_intermediates" "none" "PEM file with certificates between the roots and the clients', for clients that do not send theirs.";
+    "server.tls.client_crls" "none" "Folder of revocation lists, PEM or DER, read again every ten seconds and on SIGHUP. A certificate that no list decides is refused, unless OCSP decides.";
+    "server.tls.client_ocsp" "[]" "OCSP responders that may be asked: a certificate's own counts when it begins with one of these, for instance `http://ocsp.buypass.no/`.";
+    "server.tls.client_ocsp_default" "none" "OCSP responder for certificates that name none of these.";
+    "server.tls.client_revocation_soft_s" "3600" "Seconds that a certificate is still taken when its status cannot be learnt, counted from the last good answer or the end of the list; then it is refused (1000).";
+    "server.tls.client_seid_v1" "false" "Take the organisation number from `serialNumber` where there is no `organizationIdentifier`, as certificates made before SEID 2.0 have it.";
     "management.listen" "127.0.0.1:8081" "Address of `/livez`, `/readyz`, `/metrics` and `/keys`. Never the public port.";
     "management.token" "none" "Who sends it as a bearer token may manage API keys at `/keys` of the management listener, as a secret of at least 32 characters. Without it `/keys` is closed.";
     "limits.key_per_second" "500" "Requests a second of one API key in the long run; a key may have its own (`dan keys create --per-second`). 0: no limit, as for each of these.";

@@ -101,18 +101,44 @@ pub enum RealmName {
     Sandbox,
 }
 
-/// Certificate and key of the public listener.
+/// Certificate and key of the public listener, and how clients' certificates are judged.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Tls {
-    /// PEM chain, the server's own certificate first.
-    pub certificate: PathBuf,
+    /// PEM chain, the server's own certificate first; absent where a proxy ends TLS.
+    pub certificate: Option<PathBuf>,
     /// PEM key.
-    pub key: SecretRef,
+    pub key: Option<SecretRef>,
     /// PEM file with the roots of client certificates.
     pub client_roots: Option<PathBuf>,
+    /// PEM file with certificates between those and the clients'.
+    pub client_intermediates: Option<PathBuf>,
     /// Folder of revocation lists.
     pub client_crls: Option<PathBuf>,
+    /// Beginnings of the addresses of OCSP responders that may be asked.
+    pub client_ocsp: Vec<String>,
+    /// Responder for certificates that name none of these.
+    pub client_ocsp_default: Option<String>,
+    /// How long a certificate is taken when its status cannot be learnt.
+    pub client_revocation_soft_s: u32,
+    /// Take the organisation number of old certificates.
+    pub client_seid_v1: bool,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            certificate: None,
+            key: None,
+            client_roots: None,
+            client_intermediates: None,
+            client_crls: None,
+            client_ocsp: Vec::new(),
+            client_ocsp_default: None,
+            client_revocation_soft_s: 3600,
+            client_seid_v1: false,
+        }
+    }
 }
 
 /// The listener for health and metrics.
@@ -366,6 +392,13 @@ impl Default for CallerLimits {
 }
 
 impl Config {
+    /// Whether the public listener speaks TLS itself.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        let tls = self.server.tls.as_ref();
+        tls.is_some_and(|tls| tls.certificate.is_some())
+    }
+
     /// A path of the file, relative to the file's folder.
     #[must_use]
     pub fn resolve(&self, path: &Path) -> PathBuf {

@@ -44,6 +44,23 @@ use revocation::Revocation;
 use subject::SubjectRules;
 use verdicts::Verdicts;
 
+/// The organisation that a certificate names, whether or not anybody should believe it. For fuzzing, and to show
+/// people what is in one.
+///
+/// # Errors
+/// Why it names none that would be taken; holds nothing of the certificate.
+pub fn organisation_named(
+    leaf: &[u8],
+    accept_seid_v1: bool,
+    realm: Realm,
+) -> Result<OrgNumber, &'static str> {
+    let rules = SubjectRules {
+        accept_seid_v1,
+        realm,
+    };
+    subject::organisation(leaf, rules).map_err(|subject::Refused(why)| why)
+}
+
 /// What the operator says about enterprise certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateConfig {

@@ -134,7 +134,14 @@ async fn the_chain_asks_for_certificates_where_the_node_takes_them() {
     let certificates = || Some(Arc::new(new(trusting(&root)).unwrap()));
     for (certificates, asked) in [(None, 2), (certificates(), 3)] {
         let store = Arc::new(FakeStore::default());
-        let all = chain(AuthConfig::default(), store, &fetch, &clock, certificates).unwrap();
+        let all = chain(
+            AuthConfig::default(),
+            store,
+            &fetch,
+            &clock,
+            certificates.map(|judge| judge as _),
+        )
+        .unwrap();
         assert_eq!(all.len(), asked);
         let last = all.last().unwrap();
         let presented = Credentials {

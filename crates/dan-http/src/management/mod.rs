@@ -1,6 +1,7 @@
 //! The second listener: is it alive, is it ready, what did it count, who has a key. Never on the public port.
 
 mod keys;
+mod metrics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::listen::{Inbound, PeerInfo};
 use crate::render::{self, Outbound};
 
 pub use keys::{OVERLAP_DAYS_DEFAULT, issued_view, key_view};
+pub use metrics::{Expiring, keys_that_end};
 
 /// What the second listener is for.
 pub struct Management {
@@ -26,6 +28,8 @@ pub struct Management {
     pub desk: Arc<dyn KeyDesk>,
     /// Who sends it may manage keys; `None` means nobody may, here.
     pub token: Option<Secret>,
+    /// Certificates and signing keys, and when they end.
+    pub expiries: Box<dyn Fn() -> Vec<Expiring> + Send + Sync>,
 }
 
 impl Management {
@@ -38,7 +42,9 @@ impl Management {
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/livez") => text("text/plain", "ok\n".to_owned()),
             (&Method::GET, "/readyz") => ready(exchange).await,
-            (&Method::GET, "/metrics") => text("text/plain; version=0.0.4", metrics(exchange)),
+            (&Method::GET, "/metrics") => {
+                text("text/plain; version=0.0.4", metrics::page(&self).await)
+            }
             (_, path) if path == "/keys" || path.starts_with("/keys/") => {
                 keys::answer(&self, request).await
             }
@@ -69,35 +75,6 @@ async fn ready(exchange: &Exchange) -> Outbound {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     response
-}
-
-/// Prometheus text, format 0.0.4.
-fn metrics(exchange: &Exchange) -> String {
-    let mut page = String::new();
-    for (name, help, count) in exchange.meter().read() {
-        page.push_str(&format!(
-            "# HELP {name} {help}\n# TYPE {name} counter\n{name} {count}\n"
-        ));
-    }
-    let problems = exchange.catalog_problems().len();
-    let datasets = exchange.catalog().dataset_count();
-    for (name, help, value) in [
-        (
-            "dan_catalog_problems",
-            "Mistakes in the catalogue's files",
-            problems,
-        ),
-        (
-            "dan_catalog_datasets",
-            "Datasets in the catalogue that is served",
-            datasets,
-        ),
-    ] {
-        page.push_str(&format!(
-            "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"
-        ));
-    }
-    page
 }
 
 fn text(media_type: &'static str, body: String) -> Outbound {

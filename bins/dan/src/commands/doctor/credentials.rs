@@ -1,14 +1,17 @@
-//! Why is this consumer not let in: judges a token as the node would.
+//! Why is this consumer not let in: judges a token or a certificate as the node would.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use dan_auth::Bearer;
 use dan_core::caller::Proof;
-use dan_core::ports::{AuthError, Authenticator, Clock, Credentials, Fetch};
+use dan_core::ports::{AuthError, Authenticator, ClientCertificate, Clock, Credentials, Fetch};
 use dan_core::secret::Secret;
 use dan_http::client::HttpClient;
+use dan_http::tls::certificates;
 
+use super::certificates::clients;
 use super::outside::bounds;
 use super::{Finding, Presented, look};
 use crate::compose;
@@ -25,6 +28,9 @@ pub(super) async fn findings(config: &Config, shown: &Presented) -> Vec<Finding>
     if let Some(file) = &shown.token {
         findings.push(look("token", token(config, file).await));
     }
+    if let Some(file) = &shown.certificate {
+        findings.push(look("certificate", certificate(config, file).await));
+    }
     findings
 }
 
@@ -38,15 +44,49 @@ async fn token(config: &Config, file: &Path) -> Result<String, Misuse> {
         api_key: None,
         bearer: Some(Arc::new(Secret::new(text.trim().to_owned()))),
         certificate: None,
-        address: std::net::IpAddr::from([127, 0, 0, 1]),
+        address: IpAddr::from([127, 0, 0, 1]),
     };
-    match bearer.authenticate(&presented, &bounds()).await {
+    judged(bearer.authenticate(&presented, &bounds()).await)
+}
+
+async fn certificate(config: &Config, file: &Path) -> Result<String, Misuse> {
+    let pem = read(file)?;
+    let mut chain = certificates(pem.as_bytes()).into_iter();
+    let Some(leaf) = chain.next() else {
+        return Err(Misuse(format!(
+            "{} holds no PEM certificate",
+            file.display()
+        )));
+    };
+    let Some(judge) = clients(config)? else {
+        return Err(Misuse(
+            "the node takes no certificates; server.tls.client_roots names the roots".to_owned(),
+        ));
+    };
+    let presented = Credentials {
+        api_key: None,
+        bearer: None,
+        certificate: Some(Arc::new(ClientCertificate {
+            leaf,
+            intermediates: chain.collect(),
+        })),
+        address: IpAddr::from([127, 0, 0, 1]),
+    };
+    judged(judge.authenticate(&presented, &bounds()).await)
+}
+
+/// What the node says, and what to do when it is no.
+fn judged(outcome: Result<Option<Proof>, AuthError>) -> Result<String, Misuse> {
+    match outcome {
         Ok(Some(Proof::Token(proof))) => Ok(format!(
             "good; stands for {}, scopes {}",
             proof.org,
             proof.scopes.join(" ")
         )),
-        Ok(_) => Err(Misuse("the file holds no token".to_owned())),
+        Ok(Some(Proof::Certificate { org })) => Ok(format!("good; stands for {org}")),
+        Ok(Some(Proof::Key(_)) | None) => {
+            Err(Misuse("the file holds nothing of the kind".to_owned()))
+        }
         Err(AuthError::Undecided(why)) => Err(Misuse(format!("cannot be told: {why}"))),
         Err(
             AuthError::Rejected(why) | AuthError::BadCertificate(why) | AuthError::Forbidden(why),
@@ -82,7 +122,7 @@ fn fix(why: &str) -> &'static str {
     known
         .iter()
         .find(|(reason, _)| why.contains(reason))
-        .map_or("the consumer must fetch another token", |(_, fix)| fix)
+        .map_or("the consumer must bring another one", |(_, fix)| fix)
 }
 
 fn read(file: &Path) -> Result<String, Misuse> {

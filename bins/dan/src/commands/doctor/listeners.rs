@@ -58,7 +58,7 @@ pub(super) fn proxies(config: &Config) -> Finding {
         .is_some_and(|url| url.starts_with("https://"));
     let found = if !server.behind_proxy.is_empty() {
         Ok(format!("trusted: {}", server.behind_proxy.join(", ")))
-    } else if https && server.tls.is_none() {
+    } else if https && !config.speaks_tls() {
         Err(Misuse(
             "server.public_url is https and the node speaks plain HTTP, so a proxy ends TLS; it is not trusted: \
              every caller has its address, and certificates it passes on are ignored; name its network in \

@@ -2,6 +2,7 @@
 //!
 //! To look at one more thing: a function that gives a [`Finding`], and a line in [`run`].
 
+mod certificates;
 mod credentials;
 mod issuers;
 mod listeners;
@@ -26,6 +27,8 @@ use crate::system::SystemClock;
 pub struct Presented {
     /// File with a bearer token.
     pub token: Option<PathBuf>,
+    /// PEM file with an enterprise certificate, its intermediates behind it.
+    pub certificate: Option<PathBuf>,
 }
 
 /// One thing that was looked at.
@@ -60,6 +63,7 @@ pub async fn run(path: &Path, shown: &Presented, as_json: bool) -> Ending {
         listeners::proxies(&config),
     ];
     findings.extend(listeners::ports(&config).await);
+    findings.extend(certificates::findings(&config).await);
     match HttpClient::new() {
         Ok(client) => {
             findings.extend(issuers::probes(&config, &client).await);
@@ -179,7 +183,7 @@ fn effective(config: &Config) -> Value {
         "server.listen": config.server.listen.to_string(),
         "server.public_url": compose::public_url(config, config.server.listen),
         "server.behind_proxy": config.server.behind_proxy,
-        "server.tls": config.server.tls.is_some(),
+        "server.tls": config.speaks_tls(),
         "server.realm": format!("{:?}", config.server.realm).to_lowercase(),
         "management.listen": config.management.listen.to_string(),
         "issuers": issuers,
