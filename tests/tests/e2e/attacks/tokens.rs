@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use dan_tests::client::Call;
-use dan_tests::consumer::{AGENCY, EBEVIS, OWNER, PERSON};
+use dan_tests::consumer::{EBEVIS, OWNER};
 use dan_tests::shapes::{items, text};
 use http::Method;
 use p256::ecdsa::Signature;
@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use toml::Table;
 
 use super::forge::{
-    CROWD, ISSUER, TRUSTED_SOURCE, TWIN, attacker, b64, by_exponent_1, claiming, documents, good,
-    header, heading, issuer_key, jwk, key, now_s, party, payload, signed, under_hs256,
+    ISSUER, TRUSTED_SOURCE, TWIN, attacker, b64, by_exponent_1, claiming, documents, good, header,
+    heading, issuer_key, jwk, key, payload, signed, under_hs256,
 };
-use super::{Bench, Outcome, Row, invalid};
+use super::{Bench, Outcome, Row, claims, invalid};
 use crate::place::{AUDIENCE, Place};
 use crate::stub::{Address, Stub};
 
@@ -22,18 +22,16 @@ const TRACED: &[&str] = &["kid \"es\"", "iss \"https://issuer.example/\""];
 const ALG: Outcome = invalid("not supported: alg");
 const TYP: Outcome = invalid("typ is not that of a token");
 const FORGED: Outcome = invalid("the signature does not verify");
-const NO_KEY: Outcome = invalid("no key of the issuer has this kid");
+pub(super) const NO_KEY: Outcome = invalid("no key of the issuer has this kid");
 const BAD_KID: Outcome = invalid("kid is no short text");
 const NOT_THREE: Outcome = invalid("not three parts");
 const NOT_BASE64URL: Outcome = invalid("not base64url");
 const BAD_HEADER: Outcome = invalid("the header is no strict JSON object");
-const BAD_PAYLOAD: Outcome = invalid("the payload is no strict JSON object");
-const NOT_TRUSTED: Outcome = invalid("the issuer is not trusted");
-const NO_ISS: Outcome = invalid("iss is missing or no text");
-const NOT_US: Outcome = invalid("aud does not name us");
-const BAD_EXP: Outcome = invalid("exp is no date");
-const BAD_CONSUMER: Outcome = invalid("consumer is malformed");
-const NO_SCOPE: Outcome = Outcome::Refused(403, 1019, "the token needs a scope");
+pub(super) const BAD_PAYLOAD: Outcome = invalid("the payload is no strict JSON object");
+pub(super) const NOT_US: Outcome = invalid("aud does not name us");
+
+/// What is tried, the token, and what must come of it.
+pub(super) type Case = (String, String, Outcome);
 
 /// A node that trusts the issuers of `forge.rs`, the sandbox's, and nobody else.
 async fn bench() -> (Bench, Stub) {
@@ -67,7 +65,7 @@ fn rows<N: Into<String>>(
 }
 
 /// As [`rows`]; whoever can be read is named in the reason.
-fn traced(bench: &Bench, cases: impl IntoIterator<Item = (String, String, Outcome)>) -> Vec<Row> {
+fn traced(bench: &Bench, cases: impl IntoIterator<Item = Case>) -> Vec<Row> {
     let rows = rows(bench, cases).into_iter();
     rows.map(|row| match row.outcome {
         Outcome::Refused(401, ..) => row.traced(TRACED),
@@ -76,7 +74,8 @@ fn traced(bench: &Bench, cases: impl IntoIterator<Item = (String, String, Outcom
     .collect()
 }
 
-fn case(what: impl Into<String>, token: String, outcome: Outcome) -> (String, String, Outcome) {
+/// One of a table.
+pub(super) fn case(what: impl Into<String>, token: String, outcome: Outcome) -> Case {
     (what.into(), token, outcome)
 }
 
@@ -86,10 +85,10 @@ async fn no_attack_with_a_token_gets_in_and_each_leaves_one_trace() {
     let mut all = traced(&bench, algorithms());
     all.extend(shapes(&bench));
     all.extend(headers(&bench));
-    all.extend(traced(&bench, times()));
-    all.extend(rows(&bench, issuers()));
-    all.extend(traced(&bench, audiences_and_scopes()));
-    all.extend(traced(&bench, parties()));
+    all.extend(traced(&bench, claims::times()));
+    all.extend(rows(&bench, claims::issuers()));
+    all.extend(traced(&bench, claims::audiences_and_scopes()));
+    all.extend(traced(&bench, claims::parties()));
     all.extend(weak_keys(&bench));
     all.extend(fields(&bench));
     all.extend(of_the_sandbox(&bench).await);
@@ -102,7 +101,7 @@ async fn no_attack_with_a_token_gets_in_and_each_leaves_one_trace() {
 }
 
 /// `alg` is not the token's choice.
-fn algorithms() -> Vec<(String, String, Outcome)> {
+fn algorithms() -> Vec<Case> {
     let mut cases = Vec::new();
     for alg in [
         "none", "None", "NONE", "nOnE", "", "HS256", "PS256", "RS1", "EdDSA", "ES384", "es256",
@@ -343,268 +342,6 @@ fn kids(bench: &Bench) -> Vec<Row> {
     all
 }
 
-/// `exp`, `nbf`, `iat`.
-fn times() -> Vec<(String, String, Outcome)> {
-    let now = now_s();
-    let early = invalid("not valid yet (nbf)");
-    let future = invalid("issued in the future (iat)");
-    let far = invalid("exp is too far ahead");
-    let no_iat = |exp: Value| claiming(&[("iat", Value::Null), ("exp", exp)]);
-    let of = |name: &str, value: Value| claiming(&[(name, value)]);
-    vec![
-        case("no exp", of("exp", Value::Null), invalid("exp is missing")),
-        case("expired", no_iat(json!(now - 40)), invalid("expired")),
-        case(
-            "expired within the leeway",
-            no_iat(json!(now - 5)),
-            Outcome::Taken,
-        ),
-        case(
-            "exp is a fraction",
-            no_iat(json!(now as f64 + 60.5)),
-            Outcome::Taken,
-        ),
-        case(
-            "an expired fraction",
-            no_iat(json!(now as f64 - 40.5)),
-            invalid("expired"),
-        ),
-        case(
-            "exp is a text",
-            no_iat(json!(format!("{}", now + 60))),
-            BAD_EXP,
-        ),
-        case("exp is negative", no_iat(json!(-1)), BAD_EXP),
-        case("exp is 1e308", no_iat(json!(1e308)), BAD_EXP),
-        case("exp is two hours ahead", no_iat(json!(now + 7200)), far),
-        case("nbf in the future", of("nbf", json!(now + 120)), early),
-        case(
-            "nbf within the leeway",
-            of("nbf", json!(now + 10)),
-            Outcome::Taken,
-        ),
-        case("iat in the future", of("iat", json!(now + 90)), future),
-        case(
-            "iat within the leeway",
-            of("iat", json!(now + 10)),
-            Outcome::Taken,
-        ),
-        case(
-            "a life of two hours",
-            of("iat", json!(now - 7100)),
-            invalid("exp is too long after iat"),
-        ),
-    ]
-}
-
-/// Who says so.
-fn issuers() -> Vec<(String, String, Outcome)> {
-    let of = |iss: Value| claiming(&[("iss", iss)]);
-    let crowd = Outcome::Refused(503, 1013, "no keys of issuer crowd at hand");
-    vec![
-        case("no iss", of(Value::Null), NO_ISS),
-        case(
-            "iss without the final slash",
-            of(json!("https://issuer.example")),
-            NOT_TRUSTED,
-        ),
-        case(
-            "iss of another environment",
-            of(json!("https://test.issuer.example/")),
-            NOT_TRUSTED,
-        ),
-        case(
-            "iss in another case",
-            of(json!("https://ISSUER.example/")),
-            NOT_TRUSTED,
-        ),
-        case(
-            "a Unicode look-alike of iss",
-            of(json!("https://issuer.ex\u{430}mple/")),
-            NOT_TRUSTED,
-        ),
-        case("iss is a list", of(json!([ISSUER])), NO_ISS),
-        case("iss of another trusted issuer", of(json!(TWIN)), NO_KEY),
-        case("an issuer with ten thousand keys", of(json!(CROWD)), crowd),
-        case("iss twice", repeating("iss", &json!(TWIN)), BAD_PAYLOAD),
-        case(
-            "consumer twice",
-            repeating("consumer", &party("0192:974760673")),
-            BAD_PAYLOAD,
-        ),
-        case(
-            "iss twice, once escaped",
-            repeating("\\u0069ss", &json!(TWIN)),
-            BAD_PAYLOAD,
-        ),
-        case(
-            "nested as deep as a header line is long",
-            nested(5_000),
-            BAD_PAYLOAD,
-        ),
-        case(
-            "nested 10 000 deep",
-            nested(10_000),
-            Outcome::Unread(431, 1014),
-        ),
-    ]
-}
-
-/// A payload that says something twice.
-fn repeating(name: &str, value: &Value) -> String {
-    let payload = payload();
-    let open = payload.strip_suffix('}').unwrap();
-    signed(
-        header(""),
-        format!("{open},\"{name}\":{value}}}"),
-        &issuer_key(),
-    )
-}
-
-/// A payload with lists in lists.
-fn nested(levels: usize) -> String {
-    let payload = payload();
-    let open = payload.strip_suffix('}').unwrap();
-    let (begin, end) = ("[".repeat(levels), "]".repeat(levels));
-    signed(
-        header(""),
-        format!("{open},\"x\":{begin}{end}}}"),
-        &issuer_key(),
-    )
-}
-
-fn audiences_and_scopes() -> Vec<(String, String, Outcome)> {
-    let mut cases = Vec::new();
-    for (aud, outcome) in [
-        (Value::Null, NOT_US),
-        (json!("unspecified"), NOT_US),
-        (json!("https://other.example"), NOT_US),
-        (json!(["https://other.example"]), NOT_US),
-        (json!(format!("{AUDIENCE}/")), NOT_US),
-        (json!([AUDIENCE, 7]), NOT_US),
-        (json!(["https://other.example", AUDIENCE]), Outcome::Taken),
-    ] {
-        cases.push(case(
-            format!("aud {aud}"),
-            claiming(&[("aud", aud)]),
-            outcome,
-        ));
-    }
-    for (scope, outcome) in [
-        (Value::Null, NO_SCOPE),
-        (json!(""), NO_SCOPE),
-        (json!("xaltinn:dataaltinnno"), NO_SCOPE),
-        (json!("altinn:dataaltinnnoXYZ"), NO_SCOPE),
-        (json!("Altinn:dataaltinnno"), NO_SCOPE),
-        (json!("altinn:dataaltinnno,dan:test"), NO_SCOPE),
-        (json!("x\taltinn:dataaltinnno"), NO_SCOPE),
-        (json!(["altinn:dataaltinnno"]), NO_SCOPE),
-        (json!("dan"), NO_SCOPE),
-        (json!("altinn:dataaltinnno"), Outcome::Taken),
-        (json!("altinn:dataaltinnno/x"), Outcome::Taken),
-        (json!("openid dan:test"), Outcome::Taken),
-    ] {
-        cases.push(case(
-            format!("scope {scope}"),
-            claiming(&[("scope", scope)]),
-            outcome,
-        ));
-    }
-    cases
-}
-
-/// Whom a token stands for.
-fn parties() -> Vec<(String, String, Outcome)> {
-    let missing = invalid("consumer is missing");
-    let mut cases = vec![
-        case(
-            "no consumer",
-            claiming(&[("consumer", Value::Null)]),
-            missing,
-        ),
-        case(
-            "consumer is a text",
-            claiming(&[("consumer", json!("0192:991825827"))]),
-            BAD_CONSUMER,
-        ),
-    ];
-    let wrong_scheme = json!({"authority": "iso6523", "ID": format!("0192:{OWNER}")});
-    cases.push(case(
-        "another authority",
-        claiming(&[("consumer", wrong_scheme)]),
-        BAD_CONSUMER,
-    ));
-    for id in [
-        "0192: 991825827",
-        "0192:991825827 ",
-        "0192:99182582A",
-        "0192:9918258270",
-        "0192:99182582",
-        "0192::991825827",
-        "0192:991825827:974760673",
-        "9908:991825827",
-        "0088:991825827",
-        "0192:991825828",
-        "991825827",
-        "0192:\u{ff19}91825827",
-    ] {
-        cases.push(case(
-            format!("consumer {id:?}"),
-            claiming(&[("consumer", party(id))]),
-            BAD_CONSUMER,
-        ));
-    }
-    let supplied = |source: Value| {
-        let supplier = party(&format!("0192:{AGENCY}"));
-        claiming(&[("supplier", supplier), ("delegation_source", source)])
-    };
-    let details = json!([{
-        "type": "urn:altinn:systemuser", "systemuser_id": ["2f1c5a1e-6c0b-4b0e-9d7f-5a6b7c8d9e0f"],
-        "systemuser_org": party(&format!("0192:{OWNER}")), "system_id": "x",
-    }]);
-    cases.extend([
-        case(
-            "supplier without a source",
-            supplied(Value::Null),
-            invalid("supplier without delegation_source"),
-        ),
-        case(
-            "supplier with another source",
-            supplied(json!("https://attacker.example")),
-            invalid("issuers.delegation_sources"),
-        ),
-        case(
-            "supplier with a trusted source",
-            supplied(json!(TRUSTED_SOURCE)),
-            Outcome::Taken,
-        ),
-        case(
-            "pid",
-            claiming(&[("pid", json!(PERSON))]),
-            invalid("stands for a person (pid)"),
-        ),
-        case(
-            "a system user",
-            claiming(&[("authorization_details", details)]),
-            invalid("stands for a system user"),
-        ),
-        case(
-            "bound to a key, without its proof",
-            claiming(&[(
-                "cnf",
-                json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}),
-            )]),
-            invalid("bound to a key (cnf)"),
-        ),
-        case(
-            "a consumer that the key is not for",
-            claiming(&[("consumer", party("0192:974760673"))]),
-            Outcome::Refused(403, 1019, "must name the same organisation"),
-        ),
-    ]);
-    cases
-}
-
 /// Keys that are too weak or too large are left out of their set, also when their signature is right.
 fn weak_keys(bench: &Bench) -> Vec<Row> {
     let of = |kid: &str| {
@@ -686,7 +423,7 @@ async fn of_the_sandbox(bench: &Bench) -> Vec<Row> {
         STANDARD.encode(&der)
     );
     let claims = payload().replace(ISSUER, &format!("{outside}/"));
-    let mut cases: Vec<(String, String, Outcome)> = [
+    let mut cases: Vec<Case> = [
         ("DER", der.as_slice()),
         ("PEM", pem.as_bytes()),
         ("JWK", rsa.to_string().as_bytes()),
