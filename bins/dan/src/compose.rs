@@ -36,7 +36,7 @@ use dan_store::{Access, StoreConfig};
 
 use crate::client_certificates::ClientCertificates;
 use crate::config::{Config, Durability, RealmName, SigningKey, TokenClient};
-use crate::expiries::{Expiries, of_signing};
+use crate::expiries::{Expiries, of_signing, of_token_client};
 use crate::output::Misuse;
 use crate::server_tls::ChainEnds;
 use crate::system::{SystemClock, SystemEntropy};
@@ -120,7 +120,7 @@ pub fn compose(
     let expiries = Expiries {
         server,
         clients: clients.clone(),
-        signing: of_signing(config),
+        fixed: [of_signing(config), of_token_client(config)].concat(),
     };
     let management = Arc::new(Management {
         exchange: Arc::clone(&exchange),

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use dan_auth::certificate::ExpiryKind;
 use dan_core::time::Timestamp;
 use dan_http::management::Expiring;
+use dan_http::tls::not_after;
 
 use crate::client_certificates::ClientCertificates;
 use crate::config::Config;
@@ -15,7 +16,8 @@ use crate::server_tls::ChainEnds;
 pub(crate) struct Expiries {
     pub(crate) server: Option<Arc<ArcSwap<ChainEnds>>>,
     pub(crate) clients: Option<Arc<ClientCertificates>>,
-    pub(crate) signing: Vec<Expiring>,
+    /// What does not change while the node runs.
+    pub(crate) fixed: Vec<Expiring>,
 }
 
 impl Expiries {
@@ -28,7 +30,7 @@ impl Expiries {
         if let Some(clients) = &self.clients {
             all.extend(of_clients(clients));
         }
-        all.extend(self.signing.iter().cloned());
+        all.extend(self.fixed.iter().cloned());
         all
     }
 }
@@ -54,6 +56,22 @@ pub(crate) fn of_clients(clients: &ClientCertificates) -> Vec<Expiring> {
         at: expiry.at,
     };
     clients.expiries().into_iter().map(one).collect()
+}
+
+/// The certificate that our own assertions carry, where they do; what cannot be read was refused before.
+pub(crate) fn of_token_client(config: &Config) -> Vec<Expiring> {
+    let client = config.token_client.as_ref();
+    let Some(file) = client.and_then(|client| client.certificate.as_ref()) else {
+        return Vec::new();
+    };
+    let pem = std::fs::read(config.resolve(file)).unwrap_or_default();
+    let ends = not_after(&pem).into_iter().take(1);
+    ends.map(|(name, at)| Expiring {
+        kind: "token_client_certificate",
+        name,
+        at,
+    })
+    .collect()
 }
 
 /// Signing keys with a planned end; what cannot be read was refused before.

@@ -99,27 +99,35 @@ const FUZZ_TARGETS: [&str; 5] = [
 
 /// Runs on stable: no sanitizer, since there is no unsafe code here for one to watch.
 fn fuzz(seconds: &str) -> bool {
-    let installed = starts("cargo-fuzz") || cargo(&["install", "cargo-fuzz", "--locked"], &[]);
+    let installed = exists("cargo-fuzz") || cargo(&["install", "cargo-fuzz", "--locked"], &[]);
+    installed && FUZZ_TARGETS.iter().all(|target| fuzz_one(target, seconds))
+}
+
+/// What is found is kept in `tests/fuzz/corpus`, out of version control. Real certificates are read from where
+/// `DAN_SHARED` says, if they are there.
+fn fuzz_one(target: &str, seconds: &str) -> bool {
+    let found = format!("tests/fuzz/corpus/{target}");
+    let shared = std::env::var_os("DAN_SHARED").map_or_else(
+        || "../shared".to_owned(),
+        |folder| folder.to_string_lossy().into_owned(),
+    );
+    let seeds = format!("{shared}/suites/seid-certificates/leaf");
     let limit = format!("-max_total_time={seconds}");
-    installed
-        && FUZZ_TARGETS.iter().all(|target| {
-            cargo(
-                &[
-                    "fuzz",
-                    "run",
-                    "--fuzz-dir",
-                    "tests/fuzz",
-                    "--sanitizer",
-                    "none",
-                    target,
-                    "--",
-                    &limit,
-                    "-rss_limit_mb=1024",
-                    "-timeout=5",
-                ],
-                &[],
-            )
-        })
+    let mut arguments = vec![
+        "fuzz",
+        "run",
+        "--fuzz-dir",
+        "tests/fuzz",
+        "--sanitizer",
+        "none",
+        target,
+        &found,
+    ];
+    if target == "client_certificate" && std::path::Path::new(&seeds).is_dir() {
+        arguments.push(&seeds);
+    }
+    arguments.extend(["--", &limit, "-rss_limit_mb=1024", "-timeout=5"]);
+    std::fs::create_dir_all(&found).is_ok() && cargo(&arguments, &[])
 }
 
 fn deny() -> bool {

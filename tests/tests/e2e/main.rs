@@ -7,6 +7,7 @@
 
 mod attacks;
 mod catalogue;
+mod doctor;
 mod identity;
 mod keys;
 mod operating;

@@ -76,7 +76,12 @@ fn spoil(place: &mut Place, words: &str, node: &Node) {
             let issuer = place.config["issuers"][0].as_table_mut().unwrap();
             issuer.remove("audience");
         }
-        "revocation lists without client_roots" => {
+        "nobody brings client certificates" => {
+            place.set("server", "behind_proxy", toml::Value::Array(Vec::new()));
+            let tls = "client_roots = \"c\"".parse::<Table>().unwrap();
+            place.set("server", "tls", tls);
+        }
+        "means nothing without client_roots" => {
             let tls = "certificate = \"a\"\nkey = { file = \"b\" }\nclient_crls = \"c\"";
             place.set("server", "tls", tls.parse::<Table>().unwrap());
         }

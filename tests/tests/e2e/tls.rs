@@ -10,10 +10,14 @@ use crate::place::{DATASET, Place, has_openssl, has_openssl_and_curl, shown};
 
 /// Makes `NAME.pem` and `NAME.key`, self-signed, beside the configuration.
 async fn make_certificate(place: &Place, name: &str) {
+    make(place, name, "CA:FALSE").await;
+}
+
+async fn make(place: &Place, name: &str, constraints: &str) {
     let lines = format!(
         "cd {}; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
          -subj /CN={name} -addext subjectAltName=IP:127.0.0.1 \
-         -addext basicConstraints=critical,CA:FALSE -keyout {name}.key -out {name}.pem",
+         -addext basicConstraints=critical,{constraints} -keyout {name}.key -out {name}.pem",
         shown(place.scratch.folder())
     );
     place.scratch.shell(&lines).await.exits(0);
@@ -95,7 +99,8 @@ async fn http_2_and_client_certificates_reach_the_routes() {
     let mut place = Place::new().await;
     make_certificate(&place, "server").await;
     make_certificate(&place, "client").await;
-    serve_tls(&mut place, "client_roots = \"client.pem\"");
+    make(&place, "root", "CA:TRUE").await;
+    serve_tls(&mut place, "client_roots = \"root.pem\"");
     let node = place.node().await;
     let own = "--cert client.pem --key client.key";
     let strange = "--cert server.pem --key server.key";

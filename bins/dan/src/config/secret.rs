@@ -1,5 +1,6 @@
 //! `{ file = "…" }` or `{ env = "…" }`: secrets are named, never written.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use dan_core::secret::Secret;
@@ -50,8 +51,7 @@ impl SecretRef {
                 if size > SECRET_BYTES_MAX {
                     return Err(format!("{} is larger than 64 KiB", path.display()));
                 }
-                std::fs::read_to_string(&path)
-                    .map_err(|error| format!("cannot read {}: {error}", path.display()))?
+                std::fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?
             }
             Self::Env(name) => variable(name)
                 .ok_or_else(|| format!("the environment variable {name} is not set"))?,
@@ -62,6 +62,18 @@ impl SecretRef {
         }
         Ok(secret)
     }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> String {
+    let kind = error.kind();
+    let fix = if kind == ErrorKind::NotFound {
+        "make the file, or correct the path"
+    } else if kind == ErrorKind::PermissionDenied {
+        "give the user that runs the node read access to it (chown, chmod 600)"
+    } else {
+        "it must be a text file"
+    };
+    format!("cannot read {}: {error}; {fix}", path.display())
 }
 
 #[expect(

@@ -15,7 +15,8 @@ const KEYS_MAX: usize = 100;
 /// Something that ends at a known moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expiring {
-    /// What it is: `server_certificate`, `client_root`, `revocation_list`, `signing_key` or `api_key`.
+    /// What it is: `server_certificate`, `client_root`, `revocation_list`, `signing_key`,
+    /// `token_client_certificate` or `api_key`.
     pub kind: &'static str,
     /// The subject of a certificate, the issuer of a list, the identifier of a key.
     pub name: String,

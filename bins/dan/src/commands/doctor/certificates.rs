@@ -13,7 +13,7 @@ use super::{Finding, look};
 use crate::client_certificates::ClientCertificates;
 use crate::compose::{key_desk, open_store};
 use crate::config::Config;
-use crate::expiries::{of_chain, of_clients, of_signing};
+use crate::expiries::{of_chain, of_clients, of_signing, of_token_client};
 use crate::output::Misuse;
 use crate::server_tls::ServerTls;
 use crate::system::SystemClock;
@@ -22,7 +22,7 @@ use crate::system::SystemClock;
 pub(super) async fn findings(config: &Config) -> Vec<Finding> {
     let now = SystemClock.now();
     let mut findings = Vec::new();
-    let mut ending = of_signing(config);
+    let mut ending = [of_signing(config), of_token_client(config)].concat();
     let chain = chain(config);
     if let Ok(Some(chain)) = &chain {
         ending.extend(chain.iter().cloned());

@@ -95,34 +95,26 @@ fn judged(outcome: Result<Option<Proof>, AuthError>) -> Result<String, Misuse> {
     }
 }
 
+/// Words of a reason, and what to do about it.
+#[rustfmt::skip]
+const FIXES: [(&str, &str); 11] = [
+    ("aud does not name us", "issuers[].audience and the `resource` that the consumer asks Maskinporten for must be the same text"),
+    ("issuer is not trusted", "issuers[].discovery must be that of the environment the token is from"),
+    ("no key of the issuer", "the token is from another environment, or its key is not published any more"),
+    ("does not verify", "the token was changed on its way, or is from another environment"),
+    ("no path to a trusted root", "its issuer's root is missing in server.tls.client_roots, or an intermediate in what the consumer sends"),
+    ("not signed by its issuer", "server.tls.client_roots has an issuer of that name with another key: put its newer root in too"),
+    ("no organisation number", "it is no enterprise certificate, or an old one: server.tls.client_seid_v1"),
+    ("the soft period is over", "no list and no responder knows it: server.tls.client_crls, client_ocsp"),
+    ("revoked", "the consumer needs a new certificate"),
+    ("of the path has expired", "the consumer needs a new certificate"),
+    ("expired", "the consumer fetches a new token for each few calls; check both clocks"),
+];
+
 /// What to do about the commonest reasons.
 fn fix(why: &str) -> &'static str {
-    let known = [
-        (
-            "aud does not name us",
-            "issuers[].audience and the `resource` that the consumer asks Maskinporten for must be the same text",
-        ),
-        (
-            "expired",
-            "the consumer fetches a new token for each few calls; check both clocks",
-        ),
-        (
-            "issuer is not trusted",
-            "issuers[].discovery must be that of the environment the token is from",
-        ),
-        (
-            "no key of the issuer",
-            "the token is from another environment, or its key is not published any more",
-        ),
-        (
-            "does not verify",
-            "the token was changed on its way, or is from another environment",
-        ),
-    ];
-    known
-        .iter()
-        .find(|(reason, _)| why.contains(reason))
-        .map_or("the consumer must bring another one", |(_, fix)| fix)
+    let known = FIXES.iter().find(|(reason, _)| why.contains(reason));
+    known.map_or("the consumer must bring another one", |(_, fix)| fix)
 }
 
 fn read(file: &Path) -> Result<String, Misuse> {

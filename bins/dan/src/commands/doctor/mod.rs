@@ -131,7 +131,12 @@ fn look(what: &str, found: Result<String, Misuse>) -> Finding {
 
 async fn store(config: &Config) -> Result<String, Misuse> {
     let store = open_store(config, None, Access::Tool)?;
-    store.ready().await.map_err(super::store_failed)?;
+    store.ready().await.map_err(|error| match super::store_failed(error) {
+        Misuse(why) if why.contains("locked") => Misuse(format!(
+            "{why}; another process keeps the database locked: end it (`fuser` on the file shows which)"
+        )),
+        other => other,
+    })?;
     let keys = store.api_keys().await.map_err(super::store_failed)?.len();
     Ok(format!("takes writes; {keys} API keys"))
 }
