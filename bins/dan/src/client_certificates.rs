@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{Context, SHA256};
@@ -19,11 +18,9 @@ use tokio::task::spawn_blocking;
 
 use crate::compose::realm;
 use crate::config::Config;
+use crate::looks::Looks;
 use crate::output::Misuse;
-use crate::server_tls::hangups;
 
-/// How often the files are read again.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Milliseconds of a second.
 const S_MS: i64 = 1000;
 
@@ -99,18 +96,15 @@ impl ClientCertificates {
         self.live.load().revocation_checked()
     }
 
-    /// Looks at the files every [`LOOK_EVERY`] and at each SIGHUP until `stop`, and takes over what is new and good.
+    /// Looks at the files every ten seconds and at each SIGHUP, until `stop`, and takes over what is new and good.
     /// What is not good is logged, and what was good stays. Dropping it ends the watch.
     pub async fn watch(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
         tokio::pin!(stop);
-        let mut hangups = hangups();
-        let mut ticks = tokio::time::interval(LOOK_EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut looks = Looks::new();
         loop {
             tokio::select! {
                 () = &mut stop => return,
-                _ = ticks.tick() => {}
-                () = hangups.next() => {}
+                () = looks.next() => {}
             }
             // Parsing lists of megabytes is no work for a thread that serves.
             let this = Arc::clone(&self);

@@ -108,7 +108,7 @@ pub fn compose(
     };
     let host_names = host_names(config, &settings.public_url);
     let exchange = Exchange::new(ports, settings, Arc::new(Meter::default()));
-    let exchange = Arc::new(exchange.limited(config.limits.into()));
+    let exchange = Arc::new(exchange.limited(config.limits));
     let proxies = config
         .server
         .behind_proxy

@@ -10,6 +10,7 @@ pub mod config;
 pub mod edge;
 mod expiries;
 pub mod lifecycle;
+mod looks;
 pub mod output;
 pub mod sandbox;
 pub mod sandbox_demo;

@@ -193,7 +193,7 @@ fn config(args: &EdgeArgs, outside: &Sandbox, folder: &Path) -> Result<Config, M
                 .to_owned(),
     });
     // A sandbox has one user, and is measured.
-    config.limits = LimitSettings::NONE.into();
+    config.limits = LimitSettings::NONE;
     config.management.token = Some(keep(folder, "management.token", new_random_secret)?);
     config.store.subject_key = Some(keep(folder, "subject.key", new_random_secret)?);
     let pem = keep(folder, "signing.pem", || {

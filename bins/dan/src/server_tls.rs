@@ -3,20 +3,17 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{Context, SHA256};
 use dan_core::time::Timestamp;
 use dan_http::tls::{Reloadable, ServerConfig, not_after, server_config};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
 
 use crate::config::{Config, SecretRef};
+use crate::looks::Looks;
 use crate::output::Misuse;
 
-/// How often the files are read again.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Largest file of certificates, in bytes.
 const PEM_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -87,18 +84,15 @@ impl ServerTls {
         Arc::clone(&self.ends)
     }
 
-    /// Looks at the files every [`LOOK_EVERY`] and at each SIGHUP until `stop`, and swaps what is new and good. What is
+    /// Looks at the files every ten seconds and at each SIGHUP, until `stop`, and swaps what is new and good. What is
     /// not good is logged, and what was good stays. Dropping it ends the watch.
     pub(crate) async fn watch(mut self, stop: impl Future<Output = ()> + Send) {
         tokio::pin!(stop);
-        let mut hangups = hangups();
-        let mut ticks = tokio::time::interval(LOOK_EVERY);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut looks = Looks::new();
         loop {
             tokio::select! {
                 () = &mut stop => return,
-                _ = ticks.tick() => {}
-                () = hangups.next() => {}
+                () = looks.next() => {}
             }
             self.look().await;
         }
@@ -185,24 +179,4 @@ fn read_pem(key: &str, path: &PathBuf) -> Result<Vec<u8>, Misuse> {
         )));
     }
     std::fs::read(path).map_err(problem)
-}
-
-/// SIGHUPs as they come.
-pub(crate) struct Hangups(Option<Signal>);
-
-/// Listens for SIGHUP from now on.
-pub(crate) fn hangups() -> Hangups {
-    Hangups(signal(SignalKind::hangup()).ok())
-}
-
-impl Hangups {
-    /// The next one; pends for ever where the system gives no signals.
-    pub(crate) async fn next(&mut self) {
-        match &mut self.0 {
-            Some(signals) => {
-                signals.recv().await;
-            }
-            None => std::future::pending().await,
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! [`Remembered`]: tokens whose signature has been verified, so that the next use of the same token costs a hash.
+//! `Remembered`: tokens whose signature has been verified, so that the next use of the same token costs a hash.
 //!
 //! What is kept is the SHA-256 of a token, what it says, and the key set that has vouched for it. Never the
 //! token. Only the signature is remembered: audience, expiry and every other claim are judged at each use, and

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::Deserialize;
+
 use crate::caller::Allowance;
 use crate::party::OrgNumber;
 use crate::ports::KeyUse;
@@ -19,7 +21,8 @@ const CONCURRENCY_RETRY_S: u32 = 1;
 const US_PER_S: i64 = 1_000_000;
 
 /// What every caller may ask unless its key says otherwise. 0 means no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
     /// Requests a second of one key, in the long run.
     pub key_per_second: u32,

@@ -155,25 +155,6 @@ impl<T> H2Guard<T> {
         self.armed = None;
         Poll::Ready(())
     }
-
-    fn bounded<R>(
-        &mut self,
-        cx: &mut Context<'_>,
-        progress: Poll<io::Result<R>>,
-    ) -> Poll<io::Result<R>> {
-        if progress.is_ready() {
-            self.writing.over();
-            return progress;
-        }
-        ready!(
-            self.writing
-                .poll_over(Phase::Closing, self.patience.write, cx)
-        );
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the peer takes nothing",
-        )))
-    }
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> H2Guard<T> {
@@ -256,7 +237,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for H2Guard<T> {
             let written = bytes.get(..*written).unwrap_or_default();
             this.traffic.sent(written, Instant::now());
         }
-        this.bounded(cx, progress)
+        this.writing.bound(this.patience.write, cx, progress)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -265,7 +246,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for H2Guard<T> {
             return Poll::Ready(Ok(()));
         }
         let progress = Pin::new(&mut this.io).poll_flush(cx);
-        this.bounded(cx, progress)
+        this.writing.bound(this.patience.write, cx, progress)
     }
 
     /// Closes our side, then takes in what the peer still sends, so that a reset does not take our last frames from it.
@@ -273,7 +254,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for H2Guard<T> {
         let this = self.get_mut();
         if this.lingering.is_none() {
             let progress = Pin::new(&mut this.io).poll_shutdown(cx);
-            ready!(this.bounded(cx, progress))?;
+            ready!(this.writing.bound(this.patience.write, cx, progress))?;
         }
         let lingering = this.lingering.get_or_insert_default();
         if lingering.poll(&mut this.io, cx).is_pending() {

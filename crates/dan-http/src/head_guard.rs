@@ -177,25 +177,6 @@ impl<T> HeadGuard<T> {
         }
         Poll::Ready(false)
     }
-
-    fn bounded<R>(
-        &mut self,
-        cx: &mut Context<'_>,
-        progress: Poll<io::Result<R>>,
-    ) -> Poll<io::Result<R>> {
-        if progress.is_ready() {
-            self.writing.over();
-            return progress;
-        }
-        ready!(
-            self.writing
-                .poll_over(Phase::Closing, self.patience.write, cx)
-        );
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the peer takes nothing",
-        )))
-    }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for HeadGuard<T> {
@@ -254,7 +235,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadGuard<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let progress = Pin::new(&mut this.io).poll_write(cx, bytes);
-        this.bounded(cx, progress)
+        this.writing.bound(this.patience.write, cx, progress)
     }
 
     fn poll_write_vectored(
@@ -264,7 +245,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadGuard<T> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let progress = Pin::new(&mut this.io).poll_write_vectored(cx, slices);
-        this.bounded(cx, progress)
+        this.writing.bound(this.patience.write, cx, progress)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -274,7 +255,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadGuard<T> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let progress = Pin::new(&mut this.io).poll_flush(cx);
-        this.bounded(cx, progress)
+        this.writing.bound(this.patience.write, cx, progress)
     }
 
     /// Closes our side, then takes in what the peer still sends: closing a socket with unread bytes resets it, and the
@@ -283,7 +264,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeadGuard<T> {
         let this = self.get_mut();
         if this.lingering.is_none() {
             let progress = Pin::new(&mut this.io).poll_shutdown(cx);
-            ready!(this.bounded(cx, progress))?;
+            ready!(this.writing.bound(this.patience.write, cx, progress))?;
         }
         let lingering = this.lingering.get_or_insert_default();
         if lingering.poll(&mut this.io, cx).is_pending()

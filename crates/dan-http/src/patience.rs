@@ -1,7 +1,8 @@
 //! How long a peer may keep a connection waiting, and the timers that hold it to that, for both protocols.
 
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, ReadBuf};
@@ -85,6 +86,26 @@ impl Wait {
             self.phase = Some(phase);
         }
         timer.poll_tick(cx).map(|_| ())
+    }
+}
+
+impl Wait {
+    /// What became of a write, unless the peer has taken nothing for as long as `limit`.
+    pub(crate) fn bound<R>(
+        &mut self,
+        limit: Duration,
+        cx: &mut Context<'_>,
+        progress: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
+        if progress.is_ready() {
+            self.over();
+            return progress;
+        }
+        ready!(self.poll_over(Phase::Closing, limit, cx));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the peer takes nothing",
+        )))
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Config {
     /// How long grants are kept after their end.
     pub retention: Retention,
     /// How much one caller may ask.
-    pub limits: CallerLimits,
+    pub limits: LimitSettings,
     /// The file's own folder.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -338,56 +338,6 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         Self { ended_days: 30 }
-    }
-}
-
-/// How much one caller may ask; 0 means no limit.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct CallerLimits {
-    /// Requests a second of one key.
-    pub key_per_second: u32,
-    /// Requests of one key at once after a pause.
-    pub key_burst: u32,
-    /// Requests a second of one organisation.
-    pub organisation_per_second: u32,
-    /// Requests of one organisation at once after a pause.
-    pub organisation_burst: u32,
-    /// Requests of one key under way at the same time.
-    pub key_concurrent: u32,
-    /// Requests of one key a day.
-    pub key_per_day: u32,
-}
-
-impl From<LimitSettings> for CallerLimits {
-    fn from(limits: LimitSettings) -> Self {
-        Self {
-            key_per_second: limits.key_per_second,
-            key_burst: limits.key_burst,
-            organisation_per_second: limits.organisation_per_second,
-            organisation_burst: limits.organisation_burst,
-            key_concurrent: limits.key_concurrent,
-            key_per_day: limits.key_per_day,
-        }
-    }
-}
-
-impl From<CallerLimits> for LimitSettings {
-    fn from(limits: CallerLimits) -> Self {
-        Self {
-            key_per_second: limits.key_per_second,
-            key_burst: limits.key_burst,
-            organisation_per_second: limits.organisation_per_second,
-            organisation_burst: limits.organisation_burst,
-            key_concurrent: limits.key_concurrent,
-            key_per_day: limits.key_per_day,
-        }
-    }
-}
-
-impl Default for CallerLimits {
-    fn default() -> Self {
-        LimitSettings::default().into()
     }
 }
 

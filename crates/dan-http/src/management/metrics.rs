@@ -74,7 +74,7 @@ fn expiries(page: &mut String, ending: &[Expiring]) {
     }
 }
 
-/// API keys that are in force and end within [`KEY_DAYS_MAX`] days, the next to end first.
+/// API keys that are in force and end within 90 days, the next to end first.
 #[must_use]
 pub fn keys_that_end(keys: &[ListedKey], now: Timestamp) -> Vec<Expiring> {
     let limit = now.plus_days(KEY_DAYS_MAX);

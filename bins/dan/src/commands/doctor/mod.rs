@@ -1,6 +1,6 @@
 //! `dan doctor`: one cause and one fix for each thing that is wrong, and the effective values.
 //!
-//! To look at one more thing: a function that gives a [`Finding`], and a line in [`run`].
+//! To look at one more thing: a function that gives a `Finding`, and a line in [`run`].
 
 mod certificates;
 mod credentials;
