@@ -159,25 +159,7 @@ pub async fn send_verbatim(url: &str, head: &str) -> Answer {
         .await
         .expect("an answer in time")
         .unwrap();
-    let end = raw
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .expect("a head");
-    let text = std::str::from_utf8(&raw[..end]).unwrap();
-    let mut lines = text.split("\r\n");
-    let status = lines.next().unwrap().split(' ').nth(1).unwrap();
-    let mut headers = HeaderMap::new();
-    for line in lines {
-        let (name, value) = line.split_once(':').unwrap();
-        let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
-        headers.append(name, value.trim().parse().unwrap());
-    }
-    Answer {
-        what: head.lines().next().unwrap_or_default().to_owned(),
-        status: status.parse().unwrap(),
-        headers,
-        body: Bytes::copy_from_slice(&raw[end + 4..]),
-    }
+    Answer::read(head.lines().next().unwrap_or_default(), &raw)
 }
 
 /// What came back.
@@ -194,6 +176,33 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Reads what a peer has sent until it closed.
+    ///
+    /// # Panics
+    /// When it is not an HTTP/1.1 answer.
+    #[must_use]
+    pub fn read(what: &str, raw: &[u8]) -> Self {
+        let end = raw
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .unwrap_or_else(|| panic!("{what}: no head"));
+        let text = std::str::from_utf8(&raw[..end]).unwrap();
+        let mut lines = text.split("\r\n");
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap();
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            let (name, value) = line.split_once(':').unwrap();
+            let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+            headers.append(name, value.trim().parse().unwrap());
+        }
+        Self {
+            what: what.to_owned(),
+            status: status.parse().unwrap(),
+            headers,
+            body: Bytes::copy_from_slice(&raw[end + 4..]),
+        }
+    }
+
     /// A header that is there once.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {

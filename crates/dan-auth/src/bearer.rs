@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::claims::{Audience, Claims, LIFETIME_S_DEFAULT, LIFETIME_S_MAX, Policy, Principal};
 use crate::jwk::KeySet;
 use crate::jwks::IssuerKeys;
-use crate::jwt::{JwtError, Unverified};
+use crate::jwt::{JwtError, Unverified, shown, trace_of};
 use crate::remembered::{Remembered, TokenDigest, Verified};
 use crate::{AuthConfig, ConfigError};
 
@@ -228,9 +228,10 @@ impl Bearer {
         if !Arc::ptr_eq(&keys, &known.keys) {
             return Ok(None);
         }
-        self.judge(&known.claims, issuer)
-            .map(Some)
-            .map_err(|why| AuthError::Rejected(why.to_owned()))
+        self.judge(&known.claims, issuer).map(Some).map_err(|why| {
+            let iss = shown(Some(known.claims.issuer()));
+            AuthError::Rejected(format!("{why} (verified before, iss {iss})"))
+        })
     }
 
     fn judge(&self, claims: &Claims, issuer: &Issuer) -> Result<Principal, &'static str> {
@@ -243,8 +244,10 @@ impl Bearer {
         digest: Option<TokenDigest>,
         ctx: &CallContext,
     ) -> Result<Principal, AuthError> {
-        let rejected = |why: JwtError| AuthError::Rejected(why.to_string());
-        let token = Unverified::parse(token).map_err(rejected)?;
+        let token = Unverified::parse(token).map_err(|why| {
+            let trace = trace_of(token);
+            AuthError::Rejected(format!("{why} ({trace})"))
+        })?;
         let traced = |why: String| AuthError::Rejected(format!("{why} ({})", token.trace()));
         let Some(iss) = token.stated_issuer() else {
             return Err(traced("iss is missing or no text".to_owned()));

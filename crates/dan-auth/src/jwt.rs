@@ -168,8 +168,25 @@ pub fn verify(token: &str, keys: &KeySet) -> Result<Map<String, Value>, JwtError
     Ok(token.claims)
 }
 
+/// What a log line may say about a text that was presented as a token, whatever is wrong with it: `kid` and `iss` as
+/// [`Unverified::trace`] has them, as far as they can be read.
+pub(crate) fn trace_of(token: &str) -> String {
+    let mut parts = token.split('.');
+    let mut said = |name: &str| {
+        let part = parts.next().filter(|part| part.len() <= TOKEN_BYTES_MAX)?;
+        let members = strict::json_object(&decode(part).ok()?).ok()?;
+        members.get(name)?.as_str().map(str::to_owned)
+    };
+    let (kid, iss) = (said("kid"), said("iss"));
+    format!(
+        "kid {}, iss {}",
+        shown(kid.as_deref()),
+        shown(iss.as_deref())
+    )
+}
+
 /// A stranger's text, safe for a log line.
-fn shown(text: Option<&str>) -> String {
+pub(crate) fn shown(text: Option<&str>) -> String {
     text.map_or_else(
         || "none".to_owned(),
         |text| {
@@ -242,6 +259,29 @@ mod tests {
         assert_eq!(shown(None), "none");
         assert_eq!(shown(Some("a\n\u{202e}\"")), "\"a\\n\\u{202e}\\\"\"");
         assert_eq!(shown(Some(&"x".repeat(1000))).len(), 66);
+    }
+
+    #[test]
+    fn a_token_is_traced_as_far_as_it_can_be_read() {
+        let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let (header, payload) = (part(r#"{"kid":"k","zip":"DEF"}"#), part(r#"{"iss":"i"}"#));
+        for (token, trace) in [
+            (format!("{header}.{payload}."), "kid \"k\", iss \"i\""),
+            (format!("{header}.{payload}.x.y.z"), "kid \"k\", iss \"i\""),
+            (header.clone(), "kid \"k\", iss none"),
+            (format!("{header}=.{payload}.x"), "kid none, iss \"i\""),
+            (format!("..{header}"), "kid none, iss none"),
+            (String::new(), "kid none, iss none"),
+            (
+                format!(
+                    "{}.{payload}.x",
+                    "a".repeat(TOKEN_BYTES_MAX.saturating_add(1))
+                ),
+                "kid none, iss \"i\"",
+            ),
+        ] {
+            assert_eq!(trace_of(&token), trace);
+        }
     }
 
     #[test]

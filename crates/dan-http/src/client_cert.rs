@@ -13,7 +13,8 @@ use http::HeaderMap;
 use crate::client_auth::{chain_fits, is_certificate};
 use crate::listen::PeerInfo;
 
-const CERTIFICATE: &str = "client-cert";
+/// The field with the certificate itself.
+pub(crate) const CERTIFICATE: &str = "client-cert";
 const CHAIN: &str = "client-cert-chain";
 
 /// The certificate that a request is made under. `trusted`: the TCP peer is one of our proxies.

@@ -1,5 +1,6 @@
 //! The whole pipeline on one page: limits → route → authenticate → handler → render.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use http::{HeaderMap, Method, Request, Version};
 use tokio::time::{Instant, timeout_at};
 
 use crate::Node;
-use crate::client_cert::of_request;
+use crate::client_cert::{self, of_request};
 use crate::limits::{
     BODY_BYTES_MAX, IGNORED_BODY_BYTES_MAX, REQUEST_TIME_MAX, client_address, read_body,
 };
@@ -161,11 +162,17 @@ impl Node {
         let (caller, _admission) = match route.access {
             Access::Anonymous => (None, None),
             Access::Consumer => {
-                let credentials = self.credentials(&parts.headers, &query, &peer)?;
+                let credentials = self
+                    .credentials(&parts.headers, &query, &peer)
+                    .inspect_err(|fault| {
+                        let presented = self.unread(&parts.headers, &peer);
+                        self.note_stranger(fault, &presented, ctx);
+                    })?;
                 let proving = authenticate(&self.chain, &credentials, ctx);
                 let caller = timeout_at(ctx.deadline, proving).await.map_err(late)?;
-                let caller =
-                    caller.inspect_err(|fault| self.note_stranger(fault, &credentials, ctx))?;
+                let caller = caller.inspect_err(|fault| {
+                    self.note_stranger(fault, &Presented::of(&credentials), ctx);
+                })?;
                 notes.caller = Some(caller.clone());
                 let admission = timeout_at(ctx.deadline, self.exchange.admit(&caller))
                     .await
@@ -195,15 +202,15 @@ impl Node {
 
     /// The one event about a request whose sender was not let in: what was wrong and from where, and nothing of what
     /// was presented (`security.md` §3).
-    fn note_stranger(&self, fault: &Fault, presented: &Credentials, ctx: &CallContext) {
+    fn note_stranger(&self, fault: &Fault, presented: &Presented, ctx: &CallContext) {
         self.exchange.meter().callers_refused.count();
         tracing::warn!(
             event = "caller.refused",
             request.id = tracing::field::display(&ctx.request_id),
             client.address = tracing::field::display(presented.address),
-            presented.key = presented.api_key.is_some(),
-            presented.token = presented.bearer.is_some(),
-            presented.certificate = presented.certificate.is_some(),
+            presented.key = presented.key,
+            presented.token = presented.token,
+            presented.certificate = presented.certificate,
             fault.code = fault.code.number(),
             reason = fault
                 .cause
@@ -212,6 +219,16 @@ impl Node {
                 .unwrap_or_default(),
             "a caller was not let in"
         );
+    }
+
+    /// What was presented in a way that nobody can read.
+    fn unread(&self, headers: &HeaderMap, peer: &PeerInfo) -> Presented {
+        Presented {
+            address: client_address(peer.address.ip(), headers, &self.proxies),
+            key: KEY_NAMES.iter().any(|name| headers.contains_key(*name)),
+            token: headers.contains_key(AUTHORIZATION),
+            certificate: headers.contains_key(client_cert::CERTIFICATE),
+        }
     }
 
     /// What the request presents. `X-NADOBE-*` and `Client-Cert` (RFC 9440) count from trusted proxies only (`contracts.md` §5).
@@ -251,6 +268,25 @@ impl Node {
             certificate,
             address: client_address(address, headers, &self.proxies),
         })
+    }
+}
+
+/// From where a request comes, and which kinds of proof it brings, good or not.
+struct Presented {
+    address: IpAddr,
+    key: bool,
+    token: bool,
+    certificate: bool,
+}
+
+impl Presented {
+    fn of(credentials: &Credentials) -> Self {
+        Self {
+            address: credentials.address,
+            key: credentials.api_key.is_some(),
+            token: credentials.bearer.is_some(),
+            certificate: credentials.certificate.is_some(),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! may be a stub instead that plays recorded answers. Only loopback is used; what a test waits for is
 //! looked for again and again until a deadline.
 
+mod attacks;
 mod catalogue;
 mod doctor;
 mod identity;

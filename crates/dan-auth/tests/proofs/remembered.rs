@@ -61,6 +61,11 @@ async fn a_remembered_token_expires_like_every_other() {
     assert!(node.takes(&token).await);
     node.clock.advance_ms(1);
     assert!(node.rejects(&token).await);
+    let reason = format!("{:?}", node.ask(&token).await.unwrap_err());
+    assert!(
+        reason.contains("expired") && reason.contains(&issuer.name()),
+        "{reason}"
+    );
     // Set back before it was issued, the clock makes it too early.
     node.clock.advance_ms(-300_000);
     assert!(node.rejects(&token).await);
