@@ -42,10 +42,10 @@ impl Default for LimitSettings {
     fn default() -> Self {
         Self {
             key_per_second: 500,
-            key_burst: 1000,
+            key_burst: 200,
             organisation_per_second: 1000,
-            organisation_burst: 2000,
-            key_concurrent: 128,
+            organisation_burst: 400,
+            key_concurrent: 64,
             key_per_day: 0,
         }
     }

@@ -144,7 +144,7 @@ async fn a_caller_over_its_limits_is_told_when_to_come_back_and_others_are_not()
     let first = limited.get("accreditations").await.ok();
     assert_eq!(
         first.header("ratelimit-policy"),
-        Some(r#""key";q=2;w=2, "organisation";q=2000;w=2, "day";q=3;w=86400"#)
+        Some(r#""key";q=2;w=2, "organisation";q=400;w=1, "day";q=3;w=86400"#)
     );
     let now = first.header("ratelimit").unwrap();
     assert!(

@@ -36,10 +36,10 @@ keys! {
     "management.listen" "127.0.0.1:8081" "Address of `/livez`, `/readyz`, `/metrics` and `/keys`. Never the public port.";
     "management.token" "none" "Who sends it as a bearer token may manage API keys at `/keys` of the management listener, as a secret of at least 32 characters. Without it `/keys` is closed. Only on loopback: plain HTTP is spoken there.";
     "limits.key_per_second" "500" "Requests a second of one API key in the long run; a key may have its own (`dan keys create --per-second`). 0: no limit, as for each of these.";
-    "limits.key_burst" "1000" "Requests of one key that may come at once after a pause.";
+    "limits.key_burst" "200" "Requests of one key that may come at once after a pause.";
     "limits.organisation_per_second" "1000" "Requests a second of one organisation over all its keys.";
-    "limits.organisation_burst" "2000" "Requests of one organisation that may come at once after a pause.";
-    "limits.key_concurrent" "128" "Requests of one key under way at the same time, on one node.";
+    "limits.organisation_burst" "400" "Requests of one organisation that may come at once after a pause.";
+    "limits.key_concurrent" "64" "Requests of one key under way at the same time, on one node.";
     "limits.key_per_day" "0" "Requests of one key a day (UTC), over all nodes on one store; a key may have its own (`--per-day`).";
     "issuers[].name" "required" "Name of an identity provider, for logs.";
     "issuers[].discovery" "required" "Address of its discovery document; the `issuer` in it is what tokens must carry, to the letter.";
