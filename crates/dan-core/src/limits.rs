@@ -45,7 +45,7 @@ impl Default for LimitSettings {
             key_burst: 200,
             organisation_per_second: 1000,
             organisation_burst: 400,
-            key_concurrent: 64,
+            key_concurrent: 128,
             key_per_day: 0,
         }
     }

@@ -134,6 +134,10 @@ async fn a_renewed_certificate_is_served_without_a_restart_and_a_bad_one_is_not(
         std::fs::read_to_string(place.scratch.path("server.pem")).unwrap(),
     );
     assert_eq!(curl(&place, &node, "old.pem", "").await, "2 200");
+    let page = Call::new(Method::GET, format!("{}/metrics", node.management));
+    let page = String::from_utf8(page.send().await.ok().body.to_vec()).unwrap();
+    let ends = "dan_expiry_timestamp_seconds{kind=\"server_certificate\",name=\"CN=server\"} ";
+    assert!(page.contains(ends), "{page}");
     // A certificate with a key that is not its own.
     let folder = shown(place.scratch.folder()).to_owned();
     let shell = |lines: &str| format!("cd {folder}; {lines}");

@@ -39,7 +39,7 @@ keys! {
     "limits.key_burst" "200" "Requests of one key that may come at once after a pause.";
     "limits.organisation_per_second" "1000" "Requests a second of one organisation over all its keys.";
     "limits.organisation_burst" "400" "Requests of one organisation that may come at once after a pause.";
-    "limits.key_concurrent" "64" "Requests of one key under way at the same time, on one node.";
+    "limits.key_concurrent" "128" "Requests of one key under way at the same time, on one node.";
     "limits.key_per_day" "0" "Requests of one key a day (UTC), over all nodes on one store; a key may have its own (`--per-day`).";
     "issuers[].name" "required" "Name of an identity provider, for logs.";
     "issuers[].discovery" "required" "Address of its discovery document; the `issuer` in it is what tokens must carry, to the letter.";
