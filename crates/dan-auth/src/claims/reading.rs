@@ -23,7 +23,8 @@ pub(super) struct SystemUser {
     pub(super) owner: OrgNumber,
 }
 
-/// A `NumericDate` (RFC 7519 §2): seconds since the epoch, fractions allowed, texts not.
+/// A `NumericDate` (RFC 7519 §2): seconds since the epoch. Whole ones only, as our issuers write them
+/// (`security.md` §3); no fractions, no texts.
 pub(super) fn numeric_date(
     claims: &Map<String, Value>,
     name: &str,
@@ -32,6 +33,7 @@ pub(super) fn numeric_date(
     claims.get(name).map_or(Ok(None), |claim| {
         claim
             .as_f64()
+            .filter(|_| claim.is_u64())
             .filter(|date| (0.0..=NUMERIC_DATE_MAX).contains(date))
             .map_or(Err(wrong), |date| Ok(Some(date)))
     })

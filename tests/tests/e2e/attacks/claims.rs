@@ -36,12 +36,7 @@ pub(super) fn times() -> Vec<Case> {
         case(
             "exp is a fraction",
             no_iat(json!(now as f64 + 60.5)),
-            Outcome::Taken,
-        ),
-        case(
-            "an expired fraction",
-            no_iat(json!(now as f64 - 40.5)),
-            invalid("expired"),
+            BAD_EXP,
         ),
         case(
             "exp is a text",
