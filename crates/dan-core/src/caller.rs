@@ -143,7 +143,8 @@ impl Caller {
             return Err(Fault::with(
                 Code::AuthorizationFailed,
                 "API key, token and certificate must name the same organisation",
-            ));
+            )
+            .because(differing(&key, bearer.as_ref(), certificate)));
         }
         let proof = match bearer {
             Some(proof) => {
@@ -260,6 +261,19 @@ impl Caller {
     }
 }
 
+/// For the log: which key is used by whom. Holds public identifiers only.
+fn differing(key: &KeyProof, token: Option<&TokenProof>, certificate: Option<OrgNumber>) -> String {
+    let shown =
+        |org: Option<OrgNumber>| org.map_or_else(|| "none".to_owned(), |org| org.to_string());
+    format!(
+        "different organisations: key {} of {}, token {}, certificate {}",
+        key.id,
+        shown(key.org),
+        shown(token.map(|token| token.org)),
+        shown(certificate)
+    )
+}
+
 /// Whole words with a boundary, not a bare prefix: `altinn:dataaltinnnoXYZ` does not open
 /// (`contracts.md` §5, `engine.md` W-19).
 fn opens_the_door(scope: &str) -> bool {
@@ -371,6 +385,18 @@ mod tests {
             token(OWNER, "altinn:dataaltinnno/x"),
         ]);
         assert_eq!(caller.unwrap().owner().as_str(), OWNER);
+    }
+
+    #[test]
+    fn who_uses_the_key_of_another_is_told_in_the_log() {
+        let certificate = Proof::Certificate {
+            org: OrgNumber::parse(OTHER).unwrap(),
+        };
+        let fault = Caller::join(vec![key(Some(OWNER)), certificate]).unwrap_err();
+        let cause = fault.cause.unwrap();
+        for word in ["key k of 991825827", "token none", "certificate 974760673"] {
+            assert!(cause.contains(word), "{cause}");
+        }
     }
 
     #[test]
