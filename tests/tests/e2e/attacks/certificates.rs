@@ -39,7 +39,7 @@ const PERSON: Outcome = bad("a person's certificate");
 const PURPOSE: Outcome = bad("does not allow digitalSignature");
 const UNREADABLE: Outcome = Outcome::Refused(400, 1014, "Client-Cert");
 const NO_PROOF: Outcome = Outcome::Refused(401, 1023, "connect with an enterprise certificate");
-const OTHER_OWNER: Outcome = Outcome::Refused(403, 1019, "must name the same organisation");
+const OTHER_OWNER: Outcome = Outcome::Refused(403, 1019, "different organisations: key");
 
 /// Refused with 401 and 1000, for this reason.
 const fn bad(reason: &'static str) -> Outcome {

@@ -268,7 +268,7 @@ pub(super) fn parties() -> Vec<Case> {
         case(
             "a consumer that the key is not for",
             claiming(&[("consumer", party("0192:974760673"))]),
-            Outcome::Refused(403, 1019, "must name the same organisation"),
+            Outcome::Refused(403, 1019, "different organisations: key"),
         ),
     ]);
     cases

@@ -13,7 +13,7 @@ const UNKNOWN: Outcome = invalid("unknown API key");
 const WRONG_SECRET: Outcome = invalid("wrong secret of an API key");
 const ENDED: Outcome = invalid("expired API key");
 const MISSING: Outcome = Outcome::Refused(401, 1023, "send your API key");
-const OTHER_OWNER: Outcome = Outcome::Refused(403, 1019, "must name the same organisation");
+const OTHER_OWNER: Outcome = Outcome::Refused(403, 1019, "different organisations: key");
 const ELSEWHERE: Outcome = Outcome::Refused(403, 1019, "may not be used from your address");
 
 /// What `dan keys` made of a command, before the node starts.
