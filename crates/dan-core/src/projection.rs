@@ -1,19 +1,33 @@
 //! [`Query`]: JMESPath of a stranger over harvested values, inside budgets.
 
-use std::fmt;
+use std::{fmt, io};
 
 use dan_jmespath::{Budget, Expression};
 use serde_json::Value;
 
 use crate::error::{Code, Fault};
 
+/// What the answer to a query of a caller without a name may have, bytes of JSON, unless what it asks has more itself.
+pub const OPEN_ANSWER_BYTES_MAX: usize = 1024 * 1024;
+/// How much larger than what it asks such an answer may be, bytes of JSON, where that gives more.
+pub const OPEN_ANSWER_BYTES_MORE: usize = 256 * 1024;
+
 /// A query that has been read. Reading comes before any side effect.
 pub struct Query {
     expression: Expression,
     text: String,
+    open: bool,
 }
 
 impl Query {
+    /// The same query, of a caller that has not said who it is: a few bytes that cost nothing may not make an answer of
+    /// megabytes.
+    #[must_use]
+    pub fn open(mut self) -> Self {
+        self.open = true;
+        self
+    }
+
     /// Reads an expression; `None` for an empty one, which is ignored (`wire-api.md` §3.4).
     ///
     /// # Errors
@@ -27,6 +41,7 @@ impl Query {
         Ok(Some(Self {
             expression,
             text: text.to_owned(),
+            open: false,
         }))
     }
 
@@ -39,12 +54,45 @@ impl Query {
     /// Applies it. A path that leads nowhere gives `null`.
     ///
     /// # Errors
-    /// 1027 when types do not fit or a budget of steps or bytes is used up. The text names types
+    /// 1027 when types do not fit, a budget of steps or bytes is used up, or the answer to an [`Self::open`] query is
+    /// larger than [`OPEN_ANSWER_BYTES_MAX`] and than what it asks by [`OPEN_ANSWER_BYTES_MORE`]. The text names types
     /// and functions, never a value.
     pub fn apply(&self, document: &Value) -> Result<Value, Fault> {
-        self.expression
+        let found = self
+            .expression
             .search(document, &Budget::default())
-            .map_err(|error| Fault::with(Code::InvalidJmesPathExpression, error.to_string()))
+            .map_err(|error| Fault::with(Code::InvalidJmesPathExpression, error.to_string()))?;
+        if self.open && is_swollen(&found, document) {
+            let text = "the answer to the query would be too large";
+            return Err(Fault::with(Code::InvalidJmesPathExpression, text));
+        }
+        Ok(found)
+    }
+}
+
+fn is_swollen(found: &Value, document: &Value) -> bool {
+    let bytes = json_bytes(found);
+    bytes > OPEN_ANSWER_BYTES_MAX
+        && bytes > json_bytes(document).saturating_add(OPEN_ANSWER_BYTES_MORE)
+}
+
+/// The length of a value as JSON; none that could not be written is ever short.
+fn json_bytes(value: &Value) -> usize {
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).map_or(usize::MAX, |()| count.0)
+}
+
+/// Counts what is written to it.
+struct Count(usize);
+
+impl io::Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -68,6 +116,24 @@ mod tests {
             Some(Code::InvalidJmesPathExpression)
         );
         assert!(Query::parse("").unwrap().is_none());
+    }
+
+    #[test]
+    fn an_open_query_may_not_swell_what_it_asks_and_may_take_all_of_it() {
+        let query = |text: &str| Query::parse(text).unwrap().unwrap();
+        let code = |query: Query, document: &Value| {
+            let found = query.apply(document);
+            found.err().map(|fault| (fault.code, fault.status))
+        };
+        let refused = Some((Code::InvalidJmesPathExpression, 400));
+        let small = json!({"a": "x".repeat(1000)});
+        let doubled = |times| format!("@{}", "|[@,@]".repeat(times));
+        assert_eq!(code(query(&doubled(9)).open(), &small), None);
+        assert_eq!(code(query(&doubled(11)).open(), &small), refused);
+        assert_eq!(code(query(&doubled(11)), &small), None, "of a caller");
+        let large = json!("x".repeat(2_000_000));
+        assert_eq!(code(query("@").open(), &large), None);
+        assert_eq!(code(query("[@,@]").open(), &large), refused);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::patience::{Linger, Patience, Phase, Wait};
 pub(crate) struct Link {
     at_work: AtomicUsize,
     leaving: AtomicBool,
+    too_slow: AtomicBool,
     /// The connection is to be closed in good order.
     pub(crate) leave: Notify,
 }
@@ -39,6 +40,11 @@ impl Link {
     /// Hyper has been told to close in good order, for whatever reason.
     pub(crate) fn leaves(&self) {
         self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// The peer takes its answers too slowly: the connection is to end at once. It must be polled after this.
+    pub(crate) fn give_up(&self) {
+        self.too_slow.store(true, Ordering::Relaxed);
     }
 
     fn works(&self) -> bool {
@@ -111,6 +117,16 @@ impl<T> H2Guard<T> {
             linger: Linger::default(),
             reason: violation.reason,
         };
+    }
+
+    /// Whether the connection is being cut.
+    fn is_cut(&mut self) -> bool {
+        let cut = matches!(self.ending, Ending::Cut { .. });
+        if !cut && self.link.too_slow.load(Ordering::Relaxed) {
+            self.cut(Violation::calm("the peer takes its answers too slowly"));
+            return true;
+        }
+        cut
     }
 
     /// The peer keeps us waiting. True when hyper is to see the end of the stream.
@@ -197,7 +213,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for H2Guard<T> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            if matches!(this.ending, Ending::Cut { .. }) {
+            if this.is_cut() {
                 return this.poll_cut(cx).map(Err);
             }
             let start = buf.filled().len();
@@ -228,7 +244,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for H2Guard<T> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if matches!(this.ending, Ending::Cut { .. }) {
+        if this.is_cut() {
             // Nothing more reaches the peer; reading tells hyper why, once the goodbye is said.
             return Poll::Ready(Ok(bytes.len()));
         }
@@ -242,7 +258,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for H2Guard<T> {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if matches!(this.ending, Ending::Cut { .. }) {
+        if this.is_cut() {
             return Poll::Ready(Ok(()));
         }
         let progress = Pin::new(&mut this.io).poll_flush(cx);

@@ -27,6 +27,7 @@ mod render;
 pub mod request_body;
 mod routes;
 pub mod tls;
+pub mod untaken;
 mod visit;
 mod wire;
 

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use crate::framing::Refusal;
 use crate::head_guard::Patience;
 use crate::request_body::RequestBody;
 use crate::tls::{HANDSHAKE_WAIT, Reloadable};
+use crate::untaken::UntakenLimits;
 
 /// Connections open at once; further ones wait in the kernel's queue.
 pub const MAX_CONNECTIONS: usize = 16 * 1024;
@@ -27,8 +29,8 @@ pub const MAX_CONNECTIONS: usize = 16 * 1024;
 pub const DRAIN_WAIT: Duration = Duration::from_secs(30);
 /// How long nothing is accepted after the system had no descriptor or memory for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// What one listener allows; the defaults are the constants of this module, of [`crate::patience`] and of
-/// [`crate::tls`].
+/// What one listener allows; the defaults are the constants of this module, of [`crate::patience`], of
+/// [`crate::tls`] and of [`crate::untaken`].
 #[derive(Clone, Copy, Debug)]
 pub struct ListenLimits {
     /// See [`MAX_CONNECTIONS`]; at least one is always served.
@@ -37,6 +39,8 @@ pub struct ListenLimits {
     pub handshake: Duration,
     /// How long a peer may keep one connection waiting.
     pub patience: Patience,
+    /// How much of our answers peers may leave untaken.
+    pub untaken: UntakenLimits,
     /// See [`DRAIN_WAIT`]. Connections that are not done then are cut.
     pub drain: Duration,
 }
@@ -47,6 +51,7 @@ impl Default for ListenLimits {
             connections: MAX_CONNECTIONS,
             handshake: HANDSHAKE_WAIT,
             patience: Patience::default(),
+            untaken: UntakenLimits::default(),
             drain: DRAIN_WAIT,
         }
     }
@@ -96,6 +101,7 @@ where
 {
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
+    let untaken = Arc::new(AtomicUsize::new(0));
     let mut shutdown = pin!(shutdown);
     loop {
         let room = connections.len() < limits.connections.max(1);
@@ -116,6 +122,7 @@ where
                         certificate: None,
                     },
                     limits,
+                    untaken: Arc::clone(&untaken),
                     service: service.clone(),
                     stopping: stopping.clone(),
                 };

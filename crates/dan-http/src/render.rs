@@ -13,7 +13,7 @@ use http::header::{
     ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LINK,
     LOCATION, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
@@ -34,6 +34,9 @@ const SIGNATURE: HeaderName = HeaderName::from_static("x-signature-jwt");
 const INVOCATION: HeaderName = HeaderName::from_static("x-invocationid");
 /// Version and commit of the node.
 const VERSION: HeaderName = HeaderName::from_static("x-version");
+
+/// Seconds after which an answer may find room again.
+const NO_ROOM_RETRY_S: u32 = 5;
 
 /// A response without a body.
 pub(crate) fn empty(status: StatusCode) -> Outbound {
@@ -104,6 +107,25 @@ pub(crate) fn fault(fault: &Fault, invocation_id: &str) -> Outbound {
     }
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, challenge(fault.code));
+    }
+    response
+}
+
+/// In place of an answer, whose head this was, when too many others wait to be taken.
+pub(crate) fn no_room(head: &HeaderMap) -> Outbound {
+    let id = head.get(INVOCATION).and_then(|id| id.to_str().ok());
+    let full = Fault::new(Code::ServiceNotAvailable).retry_after(NO_ROOM_RETRY_S);
+    let mut response = fault(&full, id.unwrap_or_default());
+    let kept = [
+        INVOCATION,
+        VERSION,
+        X_CONTENT_TYPE_OPTIONS,
+        ACCESS_CONTROL_ALLOW_ORIGIN,
+    ];
+    for name in kept {
+        if let Some(value) = head.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
     }
     response
 }

@@ -58,7 +58,11 @@ impl Visit<'_> {
     /// # Errors
     /// 1027.
     pub(crate) fn jmespath(&self) -> Result<Option<Query>, Fault> {
-        self.query.get("query").map_or(Ok(None), Query::parse)
+        let query = self.query.get("query").map_or(Ok(None), Query::parse)?;
+        Ok(match self.caller {
+            Some(_) => query,
+            None => query.map(Query::open),
+        })
     }
 
     /// Tokens the client offers for the source (`wire-api.md` §2.5).

@@ -10,4 +10,6 @@ mod server;
 #[cfg(test)]
 mod streams;
 #[cfg(test)]
+mod untaken;
+#[cfg(test)]
 mod waits;
