@@ -243,3 +243,17 @@ async fn a_setting_that_a_node_lacks_closes_the_datasets_of_that_source_and_no_o
     let client = place.client(&node, DAN_TEST, OWNER).await;
     proven_by(&harvest(&client, OTHER).await, &keys);
 }
+
+#[tokio::test]
+async fn a_stranger_can_pick_from_the_list_and_not_multiply_it() {
+    let scratch = Scratch::new();
+    let sandbox = Sandbox::start(&scratch, &[]).await;
+    let nobody = sandbox.node.anonymous();
+    let list = "public/metadata/evidencecodes";
+    let all = nobody.get(&format!("{list}?query=%40")).await.ok();
+    let plain = nobody.get(list).await.ok();
+    assert_eq!(items(&all.json()).len(), items(&plain.json()).len());
+    let doubled = "%7C%5B%40%2C%40%5D".repeat(7);
+    let swollen = nobody.get(&format!("{list}?query=%40{doubled}")).await;
+    swollen.refused(400, 1027);
+}
