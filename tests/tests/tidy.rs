@@ -419,6 +419,21 @@ fn every_source_file_is_compiled() {
 }
 
 #[test]
+fn files_on_the_map_exist() {
+    let map = read(&root().join("ARCHITECTURE.md"));
+    let missing: Vec<&str> = map
+        .split('`')
+        .filter(|name| name.contains("/src/") && name.ends_with(".rs"))
+        .filter(|name| !name.contains([' ', '*']))
+        .filter(|name| {
+            let places = [root().join(name), root().join("crates").join(name)];
+            !places.iter().any(|place| place.is_file())
+        })
+        .collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md names {missing:?}");
+}
+
+#[test]
 fn every_crate_is_on_the_map() {
     let map = read(&root().join("ARCHITECTURE.md"));
     let words: BTreeSet<&str> = map

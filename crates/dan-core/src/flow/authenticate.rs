@@ -10,8 +10,8 @@ use crate::ports::{AuthError, Authenticator, CallContext, Credentials};
 ///
 /// # Errors
 /// 1023 when something is missing, 1024 when something is not valid, 1019 when proofs differ or may
-/// not come in, 1000 for a certificate that is
-/// not valid, 1029 after too many wrong keys, 1013 when an issuer or the store is out of reach.
+/// not come in, 1000 for a certificate that is not valid, 1029 after too many wrong keys, 1013 when an
+/// issuer or the store is out of reach.
 pub async fn authenticate(
     chain: &[Arc<dyn Authenticator>],
     presented: &Credentials,
