@@ -98,7 +98,7 @@ pub async fn proven(answer: &Answer, expected: &Expected<'_>) -> Value {
     let signature = signature.unwrap_or_else(|| panic!("not signed: {shown}"));
     let keys = published_keys().await;
     let claims = checked(signature, &keys).unwrap_or_else(|why| panic!("{why}: {shown}"));
-    let theirs = dan_sign::verify::verify_detached(&answer.body, signature, &keys.to_string());
+    let theirs = dan_verify::verify_detached(&answer.body, signature, &keys.to_string());
     let theirs = theirs.unwrap_or_else(|error| panic!("our verifier says {error}: {shown}"));
     assert_eq!(Value::Object(theirs.claims), claims);
     assert_eq!(
@@ -279,12 +279,12 @@ pub async fn self_contained(answer: &Answer) -> Value {
         "application/jose" => {
             let text = std::str::from_utf8(&answer.body).expect("a compact JWS is text");
             let ours = checked(text, &keys).unwrap();
-            let theirs = dan_sign::verify::verify_jose(text, &keys.to_string()).unwrap();
+            let theirs = dan_verify::verify_jose(text, &keys.to_string()).unwrap();
             assert_eq!(Value::Object(theirs.claims), ours);
             ours
         }
         "application/cose" => {
-            let theirs = dan_sign::verify::verify_cose(&answer.body, &keys.to_string());
+            let theirs = dan_verify::verify_cose(&answer.body, &keys.to_string());
             Value::Object(theirs.unwrap().claims)
         }
         other => panic!("{other}: {}", answer.excerpt()),

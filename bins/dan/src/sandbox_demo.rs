@@ -1,7 +1,7 @@
 //! The main job over real HTTP, as a consumer does it: get a token, harvest both ways, verify.
 
 use dan_sandbox::consumer::{Answer, Consumer};
-use dan_sign::verify::verify_detached;
+use dan_verify::verify_detached;
 use serde_json::{Value, json};
 
 use crate::output::say;

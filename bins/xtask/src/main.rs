@@ -66,6 +66,8 @@ fn test(long: bool) -> bool {
 fn crates_alone() -> bool {
     let crates = [
         "dan-jmespath",
+        "dan-json",
+        "dan-verify",
         "dan-core",
         "dan-auth",
         "dan-sign",

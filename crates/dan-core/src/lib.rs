@@ -10,7 +10,6 @@
 pub mod accreditation;
 pub mod audit;
 pub mod caller;
-pub mod canonical;
 pub mod catalog;
 pub mod context;
 pub mod dataset;
@@ -28,7 +27,6 @@ pub mod projection;
 pub mod requirement;
 pub mod secret;
 pub mod statement;
-pub mod strict;
 #[cfg(any(test, feature = "testkit"))]
 pub mod testkit;
 pub mod time;
@@ -36,3 +34,4 @@ pub mod ttl;
 pub mod usage;
 
 pub use dan_jmespath as jmespath;
+pub use dan_json::{canonical, strict};

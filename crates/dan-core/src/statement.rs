@@ -1,11 +1,11 @@
 //! [`Statement`]: what is signed with every answer (`contracts.md` §6).
 
-use std::fmt::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+
+pub use dan_json::digest::{hex, sha256};
 
 use crate::evidence::SourceCall;
 use crate::party::Party;
@@ -130,25 +130,6 @@ pub fn view_digest(mapping: &str, query: Option<&str>) -> String {
     hex(&sha256(
         format!(r#"{{"mapping":{mapping},"query":{query}}}"#).as_bytes(),
     ))
-}
-
-/// SHA-256.
-#[must_use]
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    Sha256::digest(bytes).into()
-}
-
-/// Lower-case hex.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(
-        String::with_capacity(bytes.len().saturating_mul(2)),
-        |mut text, byte| {
-            // Writing to a String cannot fail.
-            write!(text, "{byte:02x}").unwrap_or_default();
-            text
-        },
-    )
 }
 
 #[cfg(test)]

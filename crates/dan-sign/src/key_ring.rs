@@ -8,16 +8,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use dan_core::ports::SignError;
 use dan_core::secret::Secret;
 use dan_core::time::Timestamp;
+use dan_verify::jwk::{self, KEYS_MAX, KID_BYTES_MAX, PublishedKey, Validity};
+use dan_verify::jws::{self, Purpose};
+use dan_verify::public_key::PublicKey;
+use dan_verify::{cose, quoted};
 
-use crate::cose;
-use crate::error::quoted;
-use crate::jwk::{self, KEYS_MAX, KID_BYTES_MAX, PublishedKey, Validity};
-use crate::jws::{self, Purpose};
 use crate::pem::{self, KeyPem};
-use crate::public_key::PublicKey;
 use crate::soft_key::{KeyError, SoftKey};
 
 /// One key as configured.
@@ -254,7 +252,7 @@ impl ActiveKey {
         Ok(Self {
             jwt_header: jws::header(Purpose::Jwt, kid),
             jose_header: jws::header(Purpose::Jose, kid),
-            cose_header: cose::protected_header(kid).map_err(|SignError(_)| KeyError::Damaged)?,
+            cose_header: cose::protected_header(kid).map_err(|_why| KeyError::Damaged)?,
             key,
         })
     }
@@ -263,8 +261,8 @@ impl ActiveKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jwk::KeySet;
     use crate::testing::{key, public_pem, spec};
+    use dan_verify::jwk::KeySet;
 
     const T: Timestamp = Timestamp::from_ms(1_800_000_000_000);
 

@@ -1,7 +1,7 @@
-//! Makes envelopes: JWS, COSE and the published keys, and checks them offline.
+//! Makes envelopes: private keys, the ring of those that sign, and what is published of them.
 //!
-//! [`RingSigner`] is the core's `Signer` over a [`key_ring::KeyRing`] of P-256 keys. [`verify`]
-//! needs the published keys and nothing else.
+//! [`RingSigner`] is the core's `Signer` over a [`key_ring::KeyRing`] of P-256 keys. The formats,
+//! and how an answer is checked, are in `dan_verify`.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -11,7 +11,8 @@
 //! use dan_core::time::Timestamp;
 //! use dan_sign::key_ring::KeySpec;
 //! use dan_sign::soft_key::SoftKey;
-//! use dan_sign::{RingSigner, SignConfig, verify};
+//! use dan_sign::{RingSigner, SignConfig};
+//! use dan_verify::verify_detached;
 //!
 //! # struct Fixed;
 //! # impl Entropy for Fixed {
@@ -41,36 +42,30 @@
 //!     .map_err(|error| error.0)?;
 //! let signature = String::from_utf8(signature)?;
 //!
-//! let verified = verify::verify_detached(body, &signature, &signer.key_set(now))?;
+//! let verified = verify_detached(body, &signature, &signer.key_set(now))?;
 //! assert_eq!(verified.kid, "2027-01");
-//! assert!(verify::verify_detached(b"another body", &signature, &signer.key_set(now)).is_err());
+//! assert!(verify_detached(b"another body", &signature, &signer.key_set(now)).is_err());
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! To add a signer whose key lies elsewhere (an HSM, a key service), implement `Signer` beside
-//! [`RingSigner`]: [`jws`] and [`cose`] show which bytes are signed.
+//! [`RingSigner`]: `dan_verify::jws` and `dan_verify::cose` show which bytes are signed.
 
-pub mod cose;
-mod error;
-pub mod jwk;
-pub mod jws;
 pub mod key_ring;
 pub mod pem;
-pub mod public_key;
 pub mod soft_key;
-mod strict;
 #[cfg(test)]
 mod testing;
-pub mod verify;
 
 use dan_core::ports::{CallContext, EnvelopeFormat, PortFuture, SignError, Signer};
 use dan_core::time::Timestamp;
+use dan_verify::{cose, jws};
 
 use crate::key_ring::{KeyRing, KeySpec, RingError};
 
 /// Largest payload that is signed, in bytes. What is made from it can always be verified:
-/// base64url makes it a third larger, which stays under [`jws::COMPACT_BYTES_MAX`].
+/// base64url makes it a third larger, which stays under [`jws::COMPACT_BYTES_MAX`](dan_verify::jws::COMPACT_BYTES_MAX).
 pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Keys to sign with.
@@ -127,6 +122,7 @@ impl RingSigner {
             }
             EnvelopeFormat::Cose => cose::sign(&active.cose_header, payload, &active.key),
         }
+        .map_err(SignError)
     }
 }
 
@@ -155,8 +151,8 @@ mod tests {
 
     use super::*;
     use crate::testing::{key, spec};
-    use crate::verify::{VerifyError, verify_cose, verify_detached, verify_jose};
     use dan_core::statement::{hex, sha256};
+    use dan_verify::{VerifyError, verify_cose, verify_detached, verify_jose};
 
     const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_500);
 

@@ -8,8 +8,8 @@ use p256::ecdsa::{SigningKey, VerifyingKey};
 use p256::pkcs8::{DecodePublicKey as _, ObjectIdentifier, PrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
-use crate::public_key::PublicKey;
 use crate::soft_key::{KeyError, SoftKey};
+use dan_verify::public_key::PublicKey;
 
 /// Longest key file, in bytes.
 pub const PEM_BYTES_MAX: usize = 64 * 1024;

@@ -10,7 +10,8 @@ use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use zeroize::Zeroizing;
 
 use crate::pem::{self, KeyPem};
-use crate::public_key::{PublicKey, SIGNATURE_BYTES};
+use dan_verify::Sign;
+use dan_verify::public_key::{PublicKey, SIGNATURE_BYTES};
 
 /// How often randomness is asked for a valid scalar. One in 2^32 draws misses the range.
 const DRAWS_MAX: usize = 8;
@@ -145,6 +146,14 @@ impl SoftKey {
             .sign(PROBE)
             .is_ok_and(|signature| self.public.verifies(PROBE, &signature));
         proven.then_some(()).ok_or(KeyError::SelfTest)
+    }
+}
+
+impl Sign for SoftKey {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
+        Self::sign(self, message)
+            .map(Vec::from)
+            .map_err(|SignError(why)| why)
     }
 }
 

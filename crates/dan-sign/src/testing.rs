@@ -47,16 +47,3 @@ pub(crate) fn public_pem(seed: u8) -> Secret {
         "-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n"
     ))
 }
-
-/// A file of the shared test material; `None`, and a line that says so, where there is none.
-#[expect(clippy::print_stderr, reason = "a test that was skipped must be seen")]
-pub(crate) fn shared(path: &str) -> Option<String> {
-    let folder = std::env::var_os("DAN_SHARED")
-        .unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared").into());
-    let file = std::path::Path::new(&folder).join(path);
-    let text = std::fs::read_to_string(&file);
-    if text.is_err() {
-        eprintln!("skipped: {path} is not there");
-    }
-    text.ok()
-}

@@ -9,11 +9,11 @@ mod suites {
 
     use dan_core::canonical::canonical_json;
     use dan_core::secret::Secret;
-    use dan_sign::jwk::KeySet;
-    use dan_sign::public_key::PublicKey;
     use dan_sign::soft_key::{KeyError, SoftKey};
-    use dan_sign::verify::{VerifyError, verify_cose, verify_detached, verify_jose};
-    use dan_sign::{cose, jws};
+    use dan_verify::jwk::KeySet;
+    use dan_verify::public_key::PublicKey;
+    use dan_verify::{VerifyError, verify_cose, verify_detached, verify_jose};
+    use dan_verify::{cose, jws};
     use serde_json::{Value, json};
 
     fn suite(name: &str) -> Option<PathBuf> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dan_core::ports::{CallContext, Fetch as _, FetchRequest};
 use dan_http::client::HttpClient;
-use dan_sign::verify::{Verified, verify_cose, verify_detached, verify_jose};
+use dan_verify::{Verified, verify_cose, verify_detached, verify_jose};
 use serde_json::json;
 use tokio::time::Instant;
 

@@ -3,16 +3,15 @@
 //! Made: `18([<< {1: -7, 3: 60, 4: kid} >>, {}, payload, signature])`, payload attached and
 //! itself CBOR (content format 60, RFC 7252 §12.3), no external data.
 
-use dan_core::strict::json_object;
+use dan_json::strict::json_object;
 use std::fmt;
 
-use dan_core::ports::SignError;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use crate::error::VerifyError;
 use crate::public_key::{PublicKey, SIGNATURE_BYTES};
-use crate::soft_key::SoftKey;
+use crate::sign::Sign;
 
 /// Longest `COSE_Sign1` that is read, in bytes.
 pub const SIGN1_BYTES_MAX: usize = 96 * 1024 * 1024;
@@ -40,8 +39,8 @@ type Shell = ciborium::tag::Required<(Bytes, Parameters, Bytes, Bytes), TAG_SIGN
 /// The encoded protected header. Made once a key, used for every signature.
 ///
 /// # Errors
-/// [`SignError`] when it cannot be encoded, which never happens in memory.
-pub fn protected_header(kid: &str) -> Result<Vec<u8>, SignError> {
+/// When it cannot be encoded, which never happens in memory.
+pub fn protected_header(kid: &str) -> Result<Vec<u8>, String> {
     encode(&Parameters(vec![
         (ALG, Scalar::Number(ES256)),
         (CONTENT_TYPE, Scalar::Number(CBOR)),
@@ -53,9 +52,9 @@ pub fn protected_header(kid: &str) -> Result<Vec<u8>, SignError> {
 /// [`protected_header`] made it, signed.
 ///
 /// # Errors
-/// [`SignError`] when the payload is no JSON object or names a member twice.
-pub fn sign(protected: &[u8], payload: &[u8], key: &SoftKey) -> Result<Vec<u8>, SignError> {
-    let payload = json_object(payload).map_err(SignError)?;
+/// When the payload is no JSON object or names a member twice, or the key does not sign.
+pub fn sign(protected: &[u8], payload: &[u8], key: &dyn Sign) -> Result<Vec<u8>, String> {
+    let payload = json_object(payload)?;
     let payload = encode(&payload)?;
     let signature = key.sign(&to_be_signed(protected, &payload)?)?;
     encode(&ciborium::tag::Required::<_, TAG_SIGN1>((
@@ -143,8 +142,7 @@ impl Sign1 {
     /// # Errors
     /// [`VerifyError::BadSignature`].
     pub fn verify(self, key: &PublicKey) -> Result<Vec<u8>, VerifyError> {
-        let signed = to_be_signed(&self.protected, &self.payload)
-            .map_err(|SignError(why)| malformed(why))?;
+        let signed = to_be_signed(&self.protected, &self.payload).map_err(malformed)?;
         if key.verifies(&signed, &self.signature) {
             Ok(self.payload)
         } else {
@@ -164,13 +162,13 @@ impl fmt::Debug for Sign1 {
 }
 
 /// The `Sig_structure` (RFC 9052 §4.4) with empty external data.
-fn to_be_signed(protected: &[u8], payload: &[u8]) -> Result<Vec<u8>, SignError> {
+fn to_be_signed(protected: &[u8], payload: &[u8]) -> Result<Vec<u8>, String> {
     encode(&("Signature1", Raw(protected), Raw(&[]), Raw(payload)))
 }
 
-fn encode(value: &impl Serialize) -> Result<Vec<u8>, SignError> {
+fn encode(value: &impl Serialize) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    ciborium::into_writer(value, &mut bytes).map_err(|error| SignError(error.to_string()))?;
+    ciborium::into_writer(value, &mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
 }
 
@@ -178,7 +176,7 @@ fn encode(value: &impl Serialize) -> Result<Vec<u8>, SignError> {
 fn decode<T: for<'de> Deserialize<'de> + Serialize>(bytes: &[u8]) -> Result<T, VerifyError> {
     let value: T = ciborium::de::from_reader_with_recursion_limit(bytes, SHELL_DEPTH_MAX)
         .map_err(|error| malformed(error.to_string()))?;
-    let again = encode(&value).map_err(|SignError(why)| malformed(why))?;
+    let again = encode(&value).map_err(malformed)?;
     if again != bytes {
         return Err(malformed(
             "it is not written in the shortest form, or something follows it",
@@ -338,7 +336,7 @@ impl Visitor<'_> for ScalarVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::strict;
+    use crate::cbor;
     use crate::testing::key;
 
     /// `payload` under any header, really signed: what a careless or hostile signer would make.
@@ -374,7 +372,7 @@ mod tests {
             payload,
             b"\xa2\x61b\x01\x61a\x85\xf6\xf5\x21\xf9\x3e\x00\x61x"
         );
-        let object = strict::object_from_cbor(&payload).unwrap();
+        let object = cbor::object_from_cbor(&payload).unwrap();
         let text = serde_json::to_string(&object).unwrap();
         assert_eq!(text, r#"{"b":1,"a":[null,true,-2,1.5,"x"]}"#);
     }
@@ -386,7 +384,7 @@ mod tests {
         let protected = protected_header("k").unwrap();
         let bytes = sign(&protected, text.as_bytes(), &key(1)).unwrap();
         let payload = parse(&bytes).unwrap().verify(key(1).public()).unwrap();
-        let object = strict::object_from_cbor(&payload).unwrap();
+        let object = cbor::object_from_cbor(&payload).unwrap();
         let same: serde_json::Value = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::Value::Object(object), same);
     }

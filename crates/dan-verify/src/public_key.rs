@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use dan_core::statement::sha256;
+use dan_json::digest::sha256;
 use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
 
@@ -16,7 +16,9 @@ pub const COORDINATE_BYTES: usize = 32;
 pub struct PublicKey(VerifyingKey);
 
 impl PublicKey {
-    pub(crate) const fn new(key: VerifyingKey) -> Self {
+    /// The key that a private one belongs to.
+    #[must_use]
+    pub const fn new(key: VerifyingKey) -> Self {
         Self(key)
     }
 

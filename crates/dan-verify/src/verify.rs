@@ -8,16 +8,16 @@
 //! A key set must come from the node it names (`/.well-known/jwks.json` over TLS) or an archive that
 //! is trusted; a stolen key can back-date, so it must leave the set and not just be retired.
 
-use dan_core::strict::json_object;
+use dan_json::strict::json_object;
 use std::fmt;
 
-use dan_core::statement::{hex, sha256};
+use dan_json::digest::{hex, sha256};
 use serde_json::{Map, Value};
 
-pub use crate::error::VerifyError;
+use crate::error::VerifyError;
 use crate::jwk::{KeySet, PublishedKey};
 use crate::jws::Purpose;
-use crate::{cose, jws, strict};
+use crate::{cbor, cose, jws};
 
 /// How much earlier than `nbf` an `iat` may be, in seconds: a statement is dated before it is signed.
 pub const EARLY_SECONDS_MAX: i64 = 60;
@@ -89,7 +89,7 @@ pub fn verify_cose(bytes: &[u8], jwks: &str) -> Result<Verified, VerifyError> {
     let keys = KeySet::parse(jwks)?;
     let published = keys.get(&kid)?;
     let payload = sign1.verify(&published.key)?;
-    let claims = strict::object_from_cbor(&payload)
+    let claims = cbor::object_from_cbor(&payload)
         .map_err(|why| VerifyError::malformed("a signed statement", why))?;
     check_time(&claims, &kid, published)?;
     Ok(Verified { claims, kid })

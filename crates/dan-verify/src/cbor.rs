@@ -1,7 +1,7 @@
 //! Reads CBOR as strictly as JSON: no map names a member twice, nothing follows the document, and
 //! only what JSON can say is accepted.
 
-use dan_core::strict::{DEPTH_MAX, Strict, object};
+use dan_json::strict::{DEPTH_MAX, Strict, object};
 use serde_json::{Map, Value};
 
 /// One CBOR map with text keys that fills `bytes`, as the JSON object it stands for.
@@ -20,7 +20,7 @@ pub(crate) fn object_from_cbor(bytes: &[u8]) -> Result<Map<String, Value>, Strin
 
 #[cfg(test)]
 mod tests {
-    use dan_core::strict::json_object;
+    use dan_json::strict::json_object;
 
     use super::*;
 

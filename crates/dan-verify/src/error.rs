@@ -156,8 +156,9 @@ impl fmt::Display for VerifyError {
 
 impl std::error::Error for VerifyError {}
 
-/// Foreign text, safe to print at a terminal.
-pub(crate) fn quoted(text: &str) -> String {
+/// Foreign text, safe to print at a terminal: quoted, escaped, cut to 64 characters.
+#[must_use]
+pub fn quoted(text: &str) -> String {
     let start: String = text.chars().take(QUOTE_CHARS_MAX).collect();
     let cut = if start.len() < text.len() { "…" } else { "" };
     format!("{start:?}{cut}")

@@ -1,16 +1,15 @@
 //! Compact JWS with ES256 (RFC 7515, RFC 7518 §3.4): made and checked, nothing else.
 
-use dan_core::strict::json_object;
+use dan_json::strict::json_object;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use dan_core::ports::SignError;
 use serde_json::{Map, Value, json};
 
 use crate::error::VerifyError;
 use crate::public_key::{PublicKey, SIGNATURE_BYTES};
-use crate::soft_key::SoftKey;
+use crate::sign::Sign;
 
 /// Longest compact JWS that is read, in bytes.
 pub const COMPACT_BYTES_MAX: usize = 96 * 1024 * 1024;
@@ -51,8 +50,8 @@ pub fn header(purpose: Purpose, kid: &str) -> String {
 /// `header`, as [`header`] made it, and `payload`, signed: `header.payload.signature`.
 ///
 /// # Errors
-/// [`SignError`] of the key.
-pub fn sign(header: &str, payload: &[u8], key: &SoftKey) -> Result<String, SignError> {
+/// Why the key did not sign.
+pub fn sign(header: &str, payload: &[u8], key: &dyn Sign) -> Result<String, String> {
     /// Two dots and 64 bytes in base64url.
     const AFTER_HEADER: usize = 2 + 86;
     let payload_chars = payload.len().div_ceil(3).saturating_mul(4);

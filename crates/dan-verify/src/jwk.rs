@@ -5,7 +5,7 @@
 //! when, and `exp`, until when. They have the meaning of the historical keys of `OpenID` Federation
 //! 1.0 (§8.7); readers that do not know them pass them over (RFC 7517 §4).
 
-use dan_core::strict::json_object;
+use dan_json::strict::json_object;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
