@@ -8,6 +8,7 @@ mod context;
 mod dataset;
 mod embedded;
 mod folder;
+mod order;
 pub(crate) mod problem;
 mod require;
 pub(crate) mod section;
@@ -251,7 +252,8 @@ fn read_all(files: &CatalogFiles, environment: &Environment<'_>, problems: &Prob
         settings: environment.settings,
         upstreams: &upstreams,
         tables: &tables,
-        file: &|path| files.text(path),
+        datasets: &BTreeMap::new(),
+        files,
     };
     let (contexts, all_known) = read_contexts(files, &around, problems);
     let names: Vec<String> = contexts
@@ -259,10 +261,7 @@ fn read_all(files: &CatalogFiles, environment: &Environment<'_>, problems: &Prob
         .map(|file| file.context.name.clone())
         .collect();
     let names = all_known.then_some(names.as_slice());
-    let datasets: Vec<Declared> = files
-        .in_folder("datasets")
-        .filter_map(|file| dataset::read(file, names, &around, problems))
-        .collect();
+    let datasets = order::read(files, names, &around, problems);
     check_aliases(&datasets, problems);
     Loaded {
         contexts,

@@ -260,7 +260,7 @@ expect = "examples/a.values.json"
         (
             "{subject.org}\"",
             "{subject.org}\"\nscope = \"a:b\"",
-            "14: unknown key `scope` in [[call]]; known here: id, source, get, query, headers, timeout, fail, optional, token",
+            "14: unknown key `scope` in [[call]]; known here: id, for_each, width, variant, source, get, query, headers, token, timeout, fail, optional",
         ),
         (
             "{subject.org}\"",
@@ -599,7 +599,7 @@ expect = "examples/a.values.json"
         (
             "tables/param.toml",
             "[[a]]\nn = 1\n",
-            "tables/param.toml: `param` cannot name a table: it means something already; choose a name other than subject, requestor, owner, param, now, item, setting, each",
+            "tables/param.toml: `param` cannot name a table: it means something already; choose a name other than subject, requestor, owner, param, now, item, setting, each, call",
         ),
         (
             "tables/cpv_risk.toml",

@@ -30,8 +30,8 @@ pub(crate) enum Node {
 /// A key and its value, in the order of the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
-    key: At<String>,
-    item: At<Node>,
+    pub(crate) key: At<String>,
+    pub(crate) item: At<Node>,
 }
 
 impl Node {

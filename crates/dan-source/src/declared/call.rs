@@ -1,28 +1,29 @@
-//! One `[[call]]`: from the document to requests, and from the reply back to JSON.
+//! One `[[call]]`: from the document to a source or another dataset, and back to JSON.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use dan_core::evidence::SourceCall;
+use dan_core::evidence::{Evidence, Harvest, SourceCall};
 use dan_core::ports::{
-    CallContext, Clock, Fetch, FetchError, FetchReply, FetchRequest, SourceError, SourceFailure,
+    CallContext, Clock, Fetch, FetchError, FetchReply, PortFuture, SourceError, SourceFailure,
 };
 use dan_core::secret::Secret;
 use dan_core::statement::sha256;
+use dan_core::time::Timestamp;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
-use super::document::Document;
-use super::failure::{self, Event, FailureTable, Meaning};
+use super::CALLLESS_SOURCE;
+use super::compose::{self, Component, Composition};
+use super::document::{Document, Inputs};
+use super::failure::{self, Event, FailureTable};
+use super::fan::Fan;
 use super::json;
-use super::template::{Template, Unusable};
-use super::token::{Brought, CallToken};
+use super::plan::{self, Plan, Prepared, Variant};
+use super::template::Unusable;
+use super::token::Brought;
 use super::upstream::Upstream;
-use super::url::{self, UrlTemplate};
 use crate::authorities::tokens::TokenIssuer;
-
-/// Longest value of a header that is sent, in bytes.
-const HEADER_BYTES_MAX: usize = 4096;
 
 /// The outside, as a declared source needs it.
 #[derive(Clone)]
@@ -38,206 +39,281 @@ pub struct SourcePorts {
 /// A call, compiled.
 pub(crate) struct Call {
     pub(crate) id: String,
-    pub(crate) upstream: Arc<Upstream>,
-    /// The next one is asked when one answers 404.
-    pub(crate) addresses: Vec<UrlTemplate>,
-    /// Encoded name and value; a value that is empty is left out.
-    pub(crate) query: Vec<(String, Template)>,
-    pub(crate) headers: Vec<(String, Template)>,
+    pub(crate) how: How,
+    /// Made for every item of a list.
+    pub(crate) each: Option<Fan>,
     pub(crate) timeout: Duration,
     /// A failure leaves the answer out instead of ending the harvest.
     pub(crate) optional: bool,
     pub(crate) failures: FailureTable,
-    pub(crate) token: CallToken,
     /// Places of the calls whose answers it is made from.
     pub(crate) needs: Vec<usize>,
+}
+
+/// What a call is.
+pub(crate) enum How {
+    /// A source is asked, in the first variant whose condition holds.
+    Ask(Vec<Variant>),
+    /// Another dataset is made.
+    Dataset(Component),
+}
+
+/// A call that is ready to be made.
+pub(crate) enum Job {
+    Ask(Prepared),
+    Dataset(Composition),
 }
 
 /// What a call gave.
 pub(crate) struct Answer {
     pub(crate) document: Value,
-    pub(crate) call: SourceCall,
+    /// What it rests on; one entry where one source was asked.
+    pub(crate) calls: Vec<SourceCall>,
+    /// How much was received for it.
+    pub(crate) bytes: usize,
+}
+
+impl Answer {
+    /// What another dataset gave: its values as one document.
+    pub(crate) fn of_dataset(call: &str, harvest: Harvest, bytes: usize) -> Self {
+        let document = match harvest.evidence {
+            Evidence::Values(values) => compose::document_of(values),
+            Evidence::Binary { .. } => Value::Null,
+        };
+        Self {
+            document,
+            calls: compose::named(call, harvest.calls).collect(),
+            bytes,
+        }
+    }
 }
 
 impl Call {
-    /// Makes the requests: one for each address, without a token yet.
-    pub(crate) fn prepare(&self, document: &Document) -> Result<Vec<FetchRequest>, SourceError> {
-        let refused =
-            |unusable: Unusable| failure::unusable(&self.upstream.name, &self.id, &unusable.0);
-        self.requests(document).map_err(refused)
+    /// Makes the call ready, but for tokens.
+    ///
+    /// # Errors
+    /// What cannot be filled in for this request.
+    pub(crate) fn prepare(
+        &self,
+        inputs: &Inputs<'_>,
+        document: &Document,
+    ) -> Result<Job, SourceError> {
+        let made = match &self.how {
+            How::Ask(variants) => match plan::choose(variants, document) {
+                Some(plan) => plan.prepare(document).map(Job::Ask),
+                None => Err(Unusable("no variant applies".to_owned())),
+            },
+            How::Dataset(component) => component.prepare(inputs, document).map(Job::Dataset),
+        };
+        made.map_err(|unusable| failure::unusable(self.source_name(), &self.id, &unusable.0))
     }
 
-    /// The same: what an example asks.
-    pub(crate) fn requests(&self, document: &Document) -> Result<Vec<FetchRequest>, Unusable> {
-        let mut query = String::new();
-        for (name, template) in &self.query {
-            if let Some(value) = template.fill(document)? {
-                query.push_str(&format!("&{name}={}", url::encoded(&value)));
-            }
+    /// Name of the source that stands for the call in errors: the first it may ask.
+    pub(crate) fn source_name(&self) -> &str {
+        match &self.how {
+            How::Dataset(component) => component.definition.source_name(),
+            How::Ask(_) => self
+                .upstreams()
+                .first()
+                .map_or(CALLLESS_SOURCE, |upstream| &upstream.name),
         }
-        let query = query.strip_prefix('&').unwrap_or_default();
-        let mut requests = Vec::with_capacity(self.addresses.len());
-        for address in &self.addresses {
-            let mut url = address.fill(document)?;
-            if !query.is_empty() {
-                url.push(if address.has_query() { '&' } else { '?' });
-                url.push_str(query);
-            }
-            url::check(&url)?;
-            let upstream = &self.upstream;
-            let mut request = FetchRequest::get(&upstream.name, url, upstream.reply_bytes_max);
-            self.add_headers(&mut request, document)?;
-            upstream.sign_on(&mut request);
-            requests.push(request);
-        }
-        Ok(requests)
     }
 
-    /// Headers of a definition may hold a person's number, so they travel as secrets.
-    fn add_headers(&self, request: &mut FetchRequest, document: &Document) -> Result<(), Unusable> {
-        for (name, template) in &self.headers {
-            let Some(value) = template.fill(document)? else {
-                continue;
-            };
-            let visible = value.bytes().all(|byte| (0x20..=0x7E).contains(&byte));
-            if !visible || value.len() > HEADER_BYTES_MAX {
-                return Err(Unusable(format!("a value cannot be sent as header {name}")));
-            }
-            if name == "accept" {
-                request.headers.retain(|(name, _)| *name != "accept");
-                request.headers.push(("accept", value));
-            } else {
-                request
-                    .secret_headers
-                    .push((name.clone(), Secret::new(value)));
-            }
-        }
-        Ok(())
+    /// Whether its list or the condition of a variant mentions this name.
+    pub(crate) fn mentions(&self, name: &str) -> bool {
+        let variants = match &self.how {
+            How::Ask(variants) => variants.as_slice(),
+            How::Dataset(_) => &[],
+        };
+        let in_variants = variants
+            .iter()
+            .filter_map(|variant| variant.when.as_ref())
+            .any(|when| when.mentions(name));
+        in_variants
+            || self
+                .each
+                .as_ref()
+                .is_some_and(|each| each.list.mentions(name))
     }
 
-    fn failed(&self, event: Event) -> SourceError {
-        let meaning = self.failures.meaning(event);
-        failure::error(&self.upstream.name, &self.id, event, meaning)
+    /// Every way it may be made in.
+    pub(crate) fn plans(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        let variants = match &self.how {
+            How::Ask(variants) => variants.as_slice(),
+            How::Dataset(_) => &[],
+        };
+        variants.iter().map(|variant| &variant.plan)
     }
 
-    /// Asks, within the call's own time and the request's. Dropping it closes the exchange.
+    /// Every source it may ask by itself, not those of another dataset.
+    pub(crate) fn upstreams(&self) -> Vec<&Arc<Upstream>> {
+        self.plans().flat_map(|plan| plan.upstreams()).collect()
+    }
+
+    /// Makes the call. Dropping it closes the exchange.
     ///
     /// # Errors
     /// By the call's `fail` table; 1013 when the request's own time is over.
     pub(crate) async fn ask(
         &self,
-        requests: Vec<FetchRequest>,
+        job: Job,
         brought: &Brought,
         ports: &SourcePorts,
         ctx: &CallContext,
     ) -> Result<Answer, SourceError> {
+        match job {
+            Job::Ask(prepared) => self.exchange(prepared, brought, ports, ctx).await,
+            Job::Dataset(composition) => self.component(&composition, brought, ports, ctx).await,
+        }
+    }
+
+    /// Makes the other dataset, within the call's own time and the request's. Boxed, since a
+    /// definition may be made of others, which are made of others, to a limited depth.
+    fn component<'a>(
+        &'a self,
+        composition: &'a Composition,
+        brought: &'a Brought,
+        ports: &'a SourcePorts,
+        ctx: &'a CallContext,
+    ) -> PortFuture<'a, Result<Answer, SourceError>> {
+        Box::pin(async move {
+            let ctx = self.limited(ctx);
+            let definition = &composition.definition;
+            let inputs = composition.inputs();
+            let making = definition.harvest(&inputs, brought, ports, &ctx);
+            let late = |_elapsed| self.failed(definition.source_name(), Event::Timeout);
+            let (harvest, bytes) = timeout_at(ctx.deadline, making).await.map_err(late)??;
+            Ok(Answer::of_dataset(&self.id, harvest, bytes))
+        })
+    }
+
+    fn limited(&self, ctx: &CallContext) -> CallContext {
         let own = Instant::now().checked_add(self.timeout);
-        let deadline = own.map_or(ctx.deadline, |own| own.min(ctx.deadline));
-        let ctx = CallContext {
+        CallContext {
             request_id: Arc::clone(&ctx.request_id),
-            deadline,
+            deadline: own.map_or(ctx.deadline, |own| own.min(ctx.deadline)),
+        }
+    }
+
+    /// The failure of a call to this source, by the `fail` table.
+    pub(crate) fn failed(&self, source: &str, event: Event) -> SourceError {
+        let meaning = self.failures.meaning(event);
+        failure::error(source, &self.id, event, meaning)
+    }
+
+    /// Asks, within the call's own time and the request's.
+    async fn exchange(
+        &self,
+        prepared: Prepared,
+        brought: &Brought,
+        ports: &SourcePorts,
+        ctx: &CallContext,
+    ) -> Result<Answer, SourceError> {
+        let cut_short = ctx.deadline;
+        let ctx = self.limited(ctx);
+        let deadline = ctx.deadline;
+        let cut_short = deadline == cut_short;
+        let upstream = prepared.upstream.as_ref();
+        let source = upstream.name.as_str();
+        let late = || match cut_short {
+            true => self.out_of_time(source),
+            false => self.failed(source, Event::Timeout),
         };
-        let late = |cut_short: bool| {
-            if cut_short {
-                self.out_of_time()
-            } else {
-                self.failed(Event::Timeout)
-            }
-        };
-        let cut_short = own.is_none_or(|own| ctx.deadline < own);
-        let named = (self.upstream.name.as_str(), self.id.as_str());
-        let authorization = self
-            .token
-            .authorization(named, brought, ports, &ctx)
-            .await?;
-        let _place = self
-            .upstream
+        let named = (source, self.id.as_str());
+        let token = &prepared.plan.token;
+        let authorization = token.authorization(named, brought, ports, &ctx).await?;
+        let _place = upstream
             .enter(deadline)
             .await
             .map_err(|_crowded| SourceError {
                 text: Some("the source is busy; try again later".to_owned()),
-                ..self.failed(Event::Timeout)
+                ..self.failed(source, Event::Timeout)
             })?;
-        let mut left = requests.len();
-        for mut request in requests {
+        let mut left = prepared.requests.len();
+        for mut request in prepared.requests {
             left = left.saturating_sub(1);
             if let Some(token) = &authorization {
                 request.authorization = Some(Secret::new(token.expose().to_owned()));
             }
             let reply = match timeout_at(deadline, ports.fetch.fetch(request, &ctx)).await {
                 Ok(Ok(reply)) => reply,
-                Err(_) | Ok(Err(FetchError::Timeout)) => return Err(late(cut_short)),
-                Ok(Err(error)) => return Err(self.unanswered(&error)),
+                Err(_) | Ok(Err(FetchError::Timeout)) => return Err(late()),
+                Ok(Err(error)) => return Err(self.unanswered(source, &error)),
             };
             if reply.status == 404 && left > 0 {
                 continue;
             }
-            return self.read(&reply, ports);
+            return self.read(upstream, &reply, ports.clock.now());
         }
-        Err(self.failed(Event::Status(404)))
+        Err(self.failed(source, Event::Status(404)))
     }
 
-    fn out_of_time(&self) -> SourceError {
+    fn out_of_time(&self, source: &str) -> SourceError {
         SourceError {
             failure: SourceFailure::Unreachable,
-            ..self.failed(Event::Timeout)
+            ..self.failed(source, Event::Timeout)
         }
     }
 
-    fn unanswered(&self, error: &FetchError) -> SourceError {
+    fn unanswered(&self, source: &str, error: &FetchError) -> SourceError {
         let failed = match error {
-            FetchError::Network(_) => self.failed(Event::Network),
-            FetchError::Timeout => self.failed(Event::Timeout),
-            FetchError::TooLarge => self.failed(Event::TooLarge),
+            FetchError::Network(_) => self.failed(source, Event::Network),
+            FetchError::Timeout => self.failed(source, Event::Timeout),
+            FetchError::TooLarge => self.failed(source, Event::TooLarge),
             FetchError::Refused(_) => SourceError {
                 failure: SourceFailure::Broken,
                 detail: failure::BROKEN,
                 text: None,
-                ..self.failed(Event::Network)
+                ..self.failed(source, Event::Network)
             },
         };
         let cause = format!("{} ({error})", failed.cause);
         SourceError { cause, ..failed }
     }
 
-    fn read(&self, reply: &FetchReply, ports: &SourcePorts) -> Result<Answer, SourceError> {
-        let document = self.interpret(reply)?;
+    /// What a reply that came at this moment gives.
+    pub(crate) fn read(
+        &self,
+        upstream: &Upstream,
+        reply: &FetchReply,
+        now: Timestamp,
+    ) -> Result<Answer, SourceError> {
+        let document = self.interpret(upstream, reply)?;
         let call = SourceCall {
             id: self.id.clone(),
-            retrieved_at: ports.clock.now(),
+            retrieved_at: now,
             digest: sha256(&reply.body),
         };
-        Ok(Answer { document, call })
+        Ok(Answer {
+            document,
+            calls: vec![call],
+            bytes: reply.body.len(),
+        })
     }
 
     /// What a reply says: a document, or a failure by the table.
-    pub(crate) fn interpret(&self, reply: &FetchReply) -> Result<Value, SourceError> {
+    fn interpret(&self, upstream: &Upstream, reply: &FetchReply) -> Result<Value, SourceError> {
+        let failed = |event| self.failed(&upstream.name, event);
         let success = (200..300).contains(&reply.status);
         if !success || self.failures.names_status(reply.status) {
-            return Err(self.failed(Event::Status(reply.status)));
+            return Err(failed(Event::Status(reply.status)));
         }
         if reply.body.is_empty() {
-            return Err(self.failed(Event::Empty));
+            return Err(failed(Event::Empty));
         }
         // The limit is the client's to keep; a client that does not is not believed either.
-        if reply.body.len() > self.upstream.reply_bytes_max {
-            return Err(self.failed(Event::TooLarge));
+        if reply.body.len() > upstream.reply_bytes_max {
+            return Err(failed(Event::TooLarge));
         }
+        let no_document = |reason: &str| {
+            let failed = failed(Event::NotJson);
+            let cause = format!("{} ({reason})", failed.cause);
+            SourceError { cause, ..failed }
+        };
         if !reply.media_type.as_deref().is_some_and(is_json) {
-            return Err(self.no_document("the media type is not JSON"));
+            return Err(no_document("the media type is not JSON"));
         }
-        json::read(&reply.body).map_err(|reason| self.no_document(&reason))
-    }
-
-    fn no_document(&self, reason: &str) -> SourceError {
-        let failed = self.failed(Event::NotJson);
-        let cause = format!("{} ({reason})", failed.cause);
-        SourceError { cause, ..failed }
-    }
-
-    /// What the `fail` table says, for examples.
-    pub(crate) fn meaning(&self, event: Event) -> Meaning {
-        self.failures.meaning(event)
+        json::read(&reply.body).map_err(|reason| no_document(&reason))
     }
 }
 

@@ -4,13 +4,16 @@
 //! to, its step in `declared/mod.rs`, and its line in `docs/catalog.md`.
 
 mod calls;
+mod components;
 mod examples;
+mod fans;
 mod parameters;
+mod plans;
 mod removals;
 mod token;
 mod values;
 
-pub(crate) use calls::check_header;
+pub(crate) use plans::check_header;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,22 +21,23 @@ use std::sync::Arc;
 
 use dan_core::canonical::canonical_json;
 use dan_core::dataset::{ParameterSpec, ValueSpec};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::CALLLESS_SOURCE;
-use super::call::Call;
+use super::call::{Call, How};
 use super::example::Example;
 use super::mapping::ValueRule;
 use super::minimise::{Keeping, Removal};
 use super::parameter::ParameterRule;
 use super::template::{Scope, Settings};
 use super::upstream::Upstream;
+use crate::catalog_folder::CatalogFiles;
 use crate::catalog_folder::problem::{At, Place, Problems};
 use crate::catalog_folder::section::Section;
 use crate::catalog_folder::table::Tables;
 
 /// Names that no call and no table may have.
-const RESERVED: [&str; 8] = [
+const RESERVED: [&str; 9] = [
     "subject",
     "requestor",
     "owner",
@@ -42,6 +46,7 @@ const RESERVED: [&str; 8] = [
     "item",
     "setting",
     "each",
+    "call",
 ];
 
 /// The compiled definition of a dataset. Immutable; shared by every request.
@@ -67,11 +72,12 @@ impl Definition {
 
     /// Why this node cannot get it: a source of it needs a setting that is missing.
     pub(crate) fn unset(&self) -> Option<String> {
-        let upstream = self
-            .calls
-            .iter()
-            .map(|call| &call.upstream)
-            .find(|it| it.unset.is_some())?;
+        let component = self.components().find_map(|other| other.unset());
+        if component.is_some() {
+            return component;
+        }
+        let mut upstreams = self.calls.iter().flat_map(|call| call.upstreams());
+        let upstream = upstreams.find(|it| it.unset.is_some())?;
         let setting = upstream.unset.as_deref().unwrap_or_default();
         Some(format!(
             "the source {} needs the setting `{setting}`; add it under [settings]",
@@ -84,19 +90,39 @@ impl Definition {
     pub fn source_name(&self) -> &str {
         self.calls
             .first()
-            .map_or(CALLLESS_SOURCE, |call| &call.upstream.name)
+            .map_or(CALLLESS_SOURCE, |call| call.source_name())
     }
 
     /// Scopes of the tokens its calls are asked with, with blanks between them.
     pub(crate) fn scopes(&self) -> Option<String> {
         let mut scopes: Vec<&str> = Vec::new();
-        let all = self.calls.iter().filter_map(|call| call.token.scope());
+        let plans = self.calls.iter().flat_map(|call| call.plans());
+        let all = plans.filter_map(|plan| plan.token.scope());
+        let theirs: Vec<String> = self
+            .components()
+            .filter_map(|other| other.scopes())
+            .collect();
+        let all = all.chain(theirs.iter().map(String::as_str));
         for scope in all.flat_map(|scope| scope.split(' ')) {
             if !scopes.contains(&scope) {
                 scopes.push(scope);
             }
         }
         (!scopes.is_empty()).then(|| scopes.join(" "))
+    }
+
+    /// Datasets that it is made of.
+    pub(crate) fn components(&self) -> impl Iterator<Item = &Self> {
+        self.calls.iter().filter_map(|call| match &call.how {
+            How::Dataset(component) => Some(component.definition.as_ref()),
+            How::Ask(_) => None,
+        })
+    }
+
+    /// How many datasets deep it is made of others: 1 when it is not.
+    pub(crate) fn depth(&self) -> usize {
+        let deepest = self.components().map(Self::depth).max();
+        deepest.unwrap_or(0).saturating_add(1)
     }
 
     /// RFC 8785 of what turns answers into values.
@@ -118,14 +144,17 @@ impl fmt::Debug for Definition {
 }
 
 /// What the files around a dataset's file hold.
+#[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) settings: Settings<'a>,
     /// By name; `None` for a source whose own file has a mistake.
     pub(crate) upstreams: &'a BTreeMap<String, Option<Arc<Upstream>>>,
     /// By name.
     pub(crate) tables: &'a Tables,
-    /// Text of a file of the catalogue.
-    pub(crate) file: &'a dyn Fn(&str) -> Option<&'a str>,
+    /// Those read before, by name; `None` for one whose file has a mistake.
+    pub(crate) datasets: &'a BTreeMap<String, Option<Arc<Definition>>>,
+    /// For the texts of examples.
+    pub(crate) files: &'a CatalogFiles,
 }
 
 /// What the head of the file says that the rest depends on.
@@ -172,7 +201,7 @@ impl Roots<'_> {
 
 /// Reads everything of a dataset's file but its head and its rules.
 pub(crate) fn read(section: &mut Section<'_>, head: &Head<'_>, around: &Surroundings<'_>) -> Read {
-    let mapping = mapping_text(section);
+    let mapping = mapping_text(section, around.datasets);
     let parameters = parameters::read(section);
     let call_sections = section.sections("call");
     let roots = Roots {
@@ -195,20 +224,27 @@ pub(crate) fn read(section: &mut Section<'_>, head: &Head<'_>, around: &Surround
     let values = values::read(section, &roots, head);
     let examples = examples::read(section, &roots, around);
     let used = |name: &&String| {
+        let in_calls = calls.iter().any(|call| call.mentions(name));
         let in_values = values.rules.iter().any(|rule| rule.mentions(name));
         let in_keepings = keepings.iter().any(|keeping| keeping.when.mentions(name));
-        in_values || in_keepings || removals.iter().any(|removal| removal.mentions(name))
+        in_calls
+            || in_values
+            || in_keepings
+            || removals.iter().any(|removal| removal.mentions(name))
     };
-    let tables = around.tables.iter().filter(|(name, _)| used(name));
+    let tables: BTreeMap<String, Arc<Value>> = around
+        .tables
+        .iter()
+        .filter(|(name, _)| used(name))
+        .filter_map(|(name, table)| Some((name.clone(), Arc::clone(&table.as_ref()?.rows))))
+        .collect();
     let definition = Definition {
         name: head.name.to_owned(),
         publisher: head.publisher.to_owned(),
         mapping: Arc::from(mapping),
         calls,
         parameters: parameters.rules,
-        tables: tables
-            .filter_map(|(name, table)| Some((name.clone(), Arc::clone(&table.as_ref()?.rows))))
-            .collect(),
+        tables,
         keepings,
         removals,
         values: values.rules,
@@ -221,13 +257,41 @@ pub(crate) fn read(section: &mut Section<'_>, head: &Head<'_>, around: &Surround
     }
 }
 
-/// RFC 8785 of the part that turns answers into values: the `mapping` of the signed view.
-fn mapping_text(section: &Section<'_>) -> String {
-    let part = json!({
+/// RFC 8785 of the part that turns answers into values: the `mapping` of the signed view. Of a call
+/// it holds what shapes its answer: what is added for items, and the mapping of another dataset.
+fn mapping_text(
+    section: &Section<'_>,
+    datasets: &BTreeMap<String, Option<Arc<Definition>>>,
+) -> String {
+    let mut part = json!({
         "keep": section.json("keep"),
         "remove": section.json("remove"),
         "value": section.json("value"),
     });
+    let calls = section.json("call");
+    let shaping: Map<String, Value> = calls
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|call| {
+            let id = call.get("id")?.as_str()?.to_owned();
+            let name = call.get("dataset").and_then(Value::as_str);
+            let other = name.and_then(|name| datasets.get(name)?.as_ref());
+            let other = other.and_then(|other| serde_json::from_str::<Value>(&other.mapping).ok());
+            let added = ["answer", "failed"].map(|key| call.get(key).cloned());
+            let shapes = other.is_some() || added.iter().any(Option::is_some);
+            let [answer, failed] = added;
+            shapes.then(|| {
+                (
+                    id,
+                    json!({"answer": answer, "dataset": other, "failed": failed}),
+                )
+            })
+        })
+        .collect();
+    if let (Value::Object(members), false) = (&mut part, shaping.is_empty()) {
+        members.insert("call".to_owned(), Value::Object(shaping));
+    }
     canonical_json(&part).unwrap_or_else(|reason| {
         section.problems().add(section.place(), reason);
         String::new()

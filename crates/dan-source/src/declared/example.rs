@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use dan_core::evidence::{Evidence, EvidenceValue, SourceCall};
+use dan_core::evidence::{Evidence, EvidenceValue, Harvest};
 use dan_core::party::{Party, Realm};
 use dan_core::ports::{FetchReply, SourceError};
-use dan_core::statement::sha256;
 use dan_core::time::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::call::Call;
+use super::call::{Answer, Call, Job};
 use super::definition::Definition;
 use super::document::{Document, Inputs};
-use super::failure::{self, Event, Meaning};
-use super::gather::Gathered;
+use super::failure::{Event, Meaning};
+use super::fan::Outcome;
+use super::gather::{Made, Ready, Run, Work};
 use crate::catalog_folder::problem::{Place, Problem};
 
 /// The moment of examples that give none: 2026-01-01T00:00:00Z.
@@ -115,67 +115,75 @@ impl Definition {
                 .collect(),
             now: example.now,
         };
-        let mut document = Document::new(&inputs, &self.parameters, &self.tables);
-        let gathered = self.canned(example, &mut document)?;
-        match self.shape(document, gathered, &inputs)?.evidence {
+        let (harvest, _bytes) = self.canned(example, "", &inputs)?;
+        match harvest.evidence {
             Evidence::Values(values) => Ok(values),
             Evidence::Binary { .. } => Ok(Vec::new()),
         }
     }
 
-    /// The calls one after another, in an order in which every input is there.
-    fn canned(&self, example: &Example, document: &mut Document) -> Result<Gathered, SourceError> {
-        let mut ended = vec![false; self.calls.len()];
-        let mut answered: Vec<Option<SourceCall>> = vec![None; self.calls.len()];
-        let mut failed = BTreeSet::new();
+    /// As [`Definition::harvest`], from recorded answers; those of this definition are named with
+    /// `prefix` before them.
+    fn canned(
+        &self,
+        example: &Example,
+        prefix: &str,
+        inputs: &Inputs<'_>,
+    ) -> Result<(Harvest, usize), SourceError> {
+        let mut document = Document::new(inputs, &self.parameters, &self.tables);
+        let mut run = Run::new(&self.calls, inputs, &mut document);
         loop {
-            let is_ended = |at: &usize| ended.get(*at).copied().unwrap_or(true);
-            let next = self
-                .calls
-                .iter()
-                .enumerate()
-                .find(|(at, call)| !is_ended(at) && call.needs.iter().all(is_ended));
-            let Some((at, call)) = next else { break };
-            let canned = example.answers.get(&call.id).map(Vec::as_slice);
-            match answer(call, canned.unwrap_or_default(), document) {
-                Ok((value, digest)) => {
-                    document.set(&call.id, value);
-                    if let Some(place) = answered.get_mut(at) {
-                        *place = Some(SourceCall {
-                            id: call.id.clone(),
-                            retrieved_at: example.now,
-                            digest,
-                        });
-                    }
-                }
-                Err(_) if call.optional => {
-                    document.set(&call.id, Value::Null);
-                    failed.insert(call.id.clone());
-                }
-                Err(error) => return Err(error),
+            let ready = run.ready()?;
+            if ready.is_empty() {
+                break;
             }
-            if let Some(place) = ended.get_mut(at) {
-                *place = true;
+            for Ready { at, call, work } in ready {
+                run.record(at, made(&call, work, example, prefix))?;
             }
         }
-        Ok(Gathered {
-            calls: answered.into_iter().flatten().collect(),
-            failed,
-        })
+        let gathered = run.finish();
+        let bytes = gathered.bytes;
+        Ok((self.shape(document, gathered, inputs)?, bytes))
+    }
+}
+
+/// What recorded answers make of a call: one for each address, or one for each item of its list.
+fn made(call: &Call, work: Work, example: &Example, prefix: &str) -> Result<Made, SourceError> {
+    let name = format!("{prefix}{}", call.id);
+    let canned = example.answers.get(&name).map(Vec::as_slice);
+    let canned = canned.unwrap_or_default();
+    match work {
+        Work::One(job) => answer(call, *job, canned, (example, &name)).map(Made::One),
+        Work::Each(items, jobs) => {
+            let mut outcomes = Vec::with_capacity(jobs.len());
+            for (at, job) in jobs.into_iter().enumerate() {
+                let own = canned.get(at).map(std::slice::from_ref).unwrap_or_default();
+                let result = job.and_then(|job| answer(call, job, own, (example, &name)));
+                outcomes.push(Outcome { result, ms: 0 });
+            }
+            Ok(Made::Each(items, outcomes))
+        }
     }
 }
 
 /// What a call makes of recorded answers, address by address.
 fn answer(
     call: &Call,
+    job: Job,
     canned: &[Canned],
-    document: &Document,
-) -> Result<(Value, [u8; 32]), SourceError> {
-    let requests = call
-        .requests(document)
-        .map_err(|unusable| failure::unusable(&call.upstream.name, &call.id, &unusable.0))?;
-    let mut left = requests.len();
-    for one in canned.iter().take(requests.len()) {
+    (example, name): (&Example, &str),
+) -> Result<Answer, SourceError> {
+    let prepared = match job {
+        Job::Ask(prepared) => prepared,
+        Job::Dataset(composition) => {
+            let (prefix, inputs) = (format!("{name}."), composition.inputs());
+            let made = composition.definition.canned(example, &prefix, &inputs);
+            return made.map(|(harvest, bytes)| Answer::of_dataset(&call.id, harvest, bytes));
+        }
+    };
+    let upstream = &prepared.upstream;
+    let mut left = prepared.requests.len();
+    for one in canned.iter().take(prepared.requests.len()) {
         left = left.saturating_sub(1);
         let (status, body) = match one {
             Canned::Body(body) => (200, Bytes::copy_from_slice(body.as_bytes())),
@@ -184,17 +192,15 @@ fn answer(
         if status == 404 && left > 0 {
             continue;
         }
-        let digest = sha256(&body);
         let reply = FetchReply {
             status,
             media_type: Some("application/json".to_owned()),
             retry_after_s: None,
             body,
         };
-        return Ok((call.interpret(&reply)?, digest));
+        return call.read(upstream, &reply, example.now);
     }
-    let meaning = call.meaning(Event::Network);
-    let mut error = failure::error(&call.upstream.name, &call.id, Event::Network, meaning);
+    let mut error = call.failed(&upstream.name, Event::Network);
     error.cause.push_str(" (the example has no answer for it)");
     Err(error)
 }

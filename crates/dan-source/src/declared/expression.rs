@@ -44,6 +44,11 @@ impl Expr {
         self.names.contains(name)
     }
 
+    /// Names it mentions, also as members.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
     pub(crate) fn search(&self, whole: &Value, budget: Budget) -> Result<Value, EvaluationError> {
         self.compiled.search(whole, &budget)
     }

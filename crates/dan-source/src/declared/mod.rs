@@ -4,17 +4,20 @@
 //! values (`mapping`). Everything is compiled when the catalogue is read.
 
 mod call;
+mod compose;
 mod convert;
 pub(crate) mod definition;
 mod document;
 mod example;
 mod expression;
 mod failure;
+mod fan;
 mod gather;
 mod json;
 mod mapping;
 mod minimise;
 mod parameter;
+mod plan;
 pub(crate) mod template;
 #[cfg(test)]
 mod tests;
@@ -31,7 +34,9 @@ use dan_core::ports::{CallContext, HarvestOrder, PortFuture, Source, SourceError
 use dan_core::statement::sha256;
 
 pub use call::SourcePorts;
+pub(crate) use compose::DEPTH_MAX as COMPOSITION_DEPTH_MAX;
 pub use definition::Definition;
+pub use gather::HARVEST_BYTES_MAX;
 pub use upstream::{
     CALL_TIMEOUT_S_DEFAULT, PARALLEL_DEFAULT, PARALLEL_MAX, REPLY_BYTES_DEFAULT, REPLY_BYTES_MAX,
 };
@@ -88,9 +93,11 @@ impl DeclaredSource {
                 .collect(),
             now: self.ports.clock.now(),
         };
-        definition
-            .harvest(&inputs, &Brought::of(order), &self.ports, ctx)
-            .await
+        let brought = Brought::of(order);
+        let (harvest, _bytes) = definition
+            .harvest(&inputs, &brought, &self.ports, ctx)
+            .await?;
+        Ok(harvest)
     }
 }
 
@@ -109,17 +116,19 @@ impl Source for DeclaredSource {
 }
 
 impl Definition {
-    /// Asks, takes out, and makes the values.
+    /// Asks, takes out, and makes the values; and how many bytes were received for them.
     async fn harvest(
         &self,
         inputs: &Inputs<'_>,
         brought: &Brought,
         ports: &SourcePorts,
         ctx: &CallContext,
-    ) -> Result<Harvest, SourceError> {
+    ) -> Result<(Harvest, usize), SourceError> {
         let mut document = Document::new(inputs, &self.parameters, &self.tables);
-        let gathered = gather::gather(&self.calls, &mut document, brought, ports, ctx).await?;
-        self.shape(document, gathered, inputs)
+        let read = (inputs, &mut document);
+        let gathered = gather::gather(&self.calls, read, brought, ports, ctx).await?;
+        let bytes = gathered.bytes;
+        Ok((self.shape(document, gathered, inputs)?, bytes))
     }
 
     /// What comes after the last answer: no waiting in here.
@@ -130,13 +139,10 @@ impl Definition {
         inputs: &Inputs<'_>,
     ) -> Result<Harvest, SourceError> {
         let source = self.source_name();
-        minimise::apply(
-            &mut document,
-            &self.keepings,
-            &self.removals,
-            &gathered.failed,
-        )
-        .map_err(|minimise::TooMany| failure::misshapen(source, "too many items to judge"))?;
+        // What is known only in part decides nothing that keeps data in.
+        let unsure = &gathered.failed | &gathered.partly;
+        minimise::apply(&mut document, &self.keepings, &self.removals, &unsure)
+            .map_err(|minimise::TooMany| failure::misshapen(source, "too many items to judge"))?;
         let mut calls = gathered.calls;
         if calls.is_empty() {
             // What the definition itself says is the source then.

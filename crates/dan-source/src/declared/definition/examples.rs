@@ -74,14 +74,13 @@ fn answers(
     roots: &Roots<'_>,
     around: &Surroundings<'_>,
 ) -> BTreeMap<String, Vec<Canned>> {
-    let problems = section.problems();
     let mut answers = BTreeMap::new();
     let Some(mut table) = section.section("answers") else {
         return answers;
     };
     for (call, item) in table.rest() {
         if !roots.calls.contains(&call.value) {
-            problems.report(
+            section.problems().report(
                 &call.place,
                 Mistake {
                     what: format!("`answers` names no call: `{}`", call.value),
@@ -89,19 +88,35 @@ fn answers(
                 },
             );
         }
-        let items = match item.value {
-            Node::List(items) => items,
-            Node::Text(_) | Node::Number(_) | Node::Flag(_) | Node::Moment(_) | Node::Table(_) => {
-                vec![item]
-            }
-        };
-        let canned = items
-            .iter()
-            .filter_map(|item| canned(item, around, problems))
-            .collect();
-        answers.insert(call.value, canned);
+        one_answer(call.value, item, around, (section.problems(), &mut answers));
     }
     answers
+}
+
+/// A file or a status; a list of them, one for each address or item; a table, for the calls of
+/// another dataset.
+fn one_answer(
+    name: String,
+    item: At<Node>,
+    around: &Surroundings<'_>,
+    (problems, answers): (&Problems, &mut BTreeMap<String, Vec<Canned>>),
+) {
+    let items = match item.value {
+        Node::List(items) => items,
+        Node::Table(members) => {
+            for inner in members {
+                let name = format!("{name}.{}", inner.key.value);
+                one_answer(name, inner.item, around, (problems, answers));
+            }
+            return;
+        }
+        Node::Text(_) | Node::Number(_) | Node::Flag(_) | Node::Moment(_) => vec![item],
+    };
+    let canned = items
+        .iter()
+        .filter_map(|item| canned(item, around, problems))
+        .collect();
+    answers.insert(name, canned);
 }
 
 fn canned(item: &At<Node>, around: &Surroundings<'_>, problems: &Problems) -> Option<Canned> {
@@ -127,7 +142,7 @@ fn file<'a>(path: &At<String>, around: &Surroundings<'a>, problems: &Problems) -
     let found = path
         .value
         .starts_with("examples/")
-        .then(|| (around.file)(&path.value))
+        .then(|| around.files.text(&path.value))
         .flatten();
     if found.is_none() {
         let what = format!("there is no file `{}`", path.value);

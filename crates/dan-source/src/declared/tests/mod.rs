@@ -158,6 +158,7 @@ async fn harvest_with(
     definition
         .harvest(&inputs, &Brought::default(), &ports, ctx)
         .await
+        .map(|(harvest, _bytes)| harvest)
 }
 
 async fn harvest(definition: &Definition, outside: &Arc<Outside>) -> Result<Harvest, SourceError> {
