@@ -264,8 +264,8 @@ expect = "examples/a.values.json"
         ),
         (
             "{subject.org}\"",
-            "{subject.org}\"\nfor_each = \"x\"",
-            "14: `for_each` in [[call]] is not built yet; leave it out, or let a plugin serve this dataset",
+            "{subject.org}\"\npages = \"x\"",
+            "14: `pages` in [[call]] is not built yet; leave it out, or let a plugin serve this dataset",
         ),
         (
             "{subject.org}\"",

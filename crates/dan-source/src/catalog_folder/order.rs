@@ -24,6 +24,8 @@ pub(crate) fn read(
         .in_folder("datasets")
         .map(|file| (file, components(file.2)))
         .collect();
+    // Those made of nothing first, so that a name that is misspelt finds its neighbour.
+    waiting.sort_by_key(|(_, parts)| !parts.is_empty());
     let names: BTreeSet<&str> = waiting.iter().map(|((_, name, _), _)| *name).collect();
     // A dataset that does not exist is waited for by nobody: the reader of the call reports it.
     for (_, parts) in &mut waiting {

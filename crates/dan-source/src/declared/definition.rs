@@ -18,6 +18,7 @@ pub(crate) use plans::check_header;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dan_core::canonical::canonical_json;
 use dan_core::dataset::{ParameterSpec, ValueSpec};
@@ -117,6 +118,13 @@ impl Definition {
             How::Dataset(component) => Some(component.definition.as_ref()),
             How::Ask(_) => None,
         })
+    }
+
+    /// How long its calls may take, those that wait for each other one after another.
+    pub(crate) fn calls_time(&self) -> Duration {
+        let calls: Vec<&Call> = self.calls.iter().map(AsRef::as_ref).collect();
+        let ends = calls::ends(&calls);
+        Duration::from_secs(ends.into_iter().max().unwrap_or(0))
     }
 
     /// How many datasets deep it is made of others: 1 when it is not.

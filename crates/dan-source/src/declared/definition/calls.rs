@@ -104,14 +104,25 @@ fn read_one(
         needs: Vec::new(),
     };
     let own = timeout.map(|own| own.value);
-    let slowest = call.upstreams().into_iter().map(|it| it.timeout_s).max();
-    let usual = slowest.map_or(head.timeout_s, |usual| usual.min(head.timeout_s));
+    let usual = usual_timeout(&call).map_or(head.timeout_s, |usual| usual.min(head.timeout_s));
     call.timeout = Duration::from_secs(u64::from(own.unwrap_or(usual)));
     Some(Draft {
         call,
         place,
         reads: reading.reads,
     })
+}
+
+/// What a call may take when it does not say: as long as its slowest source, or as long as the
+/// calls of another dataset one after another.
+fn usual_timeout(call: &Call) -> Option<u32> {
+    match &call.how {
+        How::Ask(_) => call.upstreams().into_iter().map(|it| it.timeout_s).max(),
+        How::Dataset(component) => {
+            let theirs = component.definition.calls_time().as_secs();
+            u32::try_from(theirs.max(1)).ok()
+        }
+    }
 }
 
 fn failures(section: &mut Section<'_>) -> FailureTable {
@@ -157,20 +168,27 @@ fn tie(drafts: &mut [Draft], problems: &Problems) {
     }
 }
 
-/// Calls one after another may not take longer than the dataset (`services.md` 12.4, 7).
-fn check_times(drafts: &[Draft], head: &Head<'_>, problems: &Problems) {
-    let mut ends: Vec<u64> = vec![0; drafts.len()];
+/// Seconds after which each call has ended at the latest.
+pub(super) fn ends(calls: &[&Call]) -> Vec<u64> {
+    let mut ends: Vec<u64> = vec![0; calls.len()];
     // As many rounds as there are calls reach the end of every chain; circles are refused already.
-    for _ in drafts {
-        for (at, draft) in drafts.iter().enumerate() {
-            let start = draft.call.needs.iter().filter_map(|need| ends.get(*need));
+    for _ in calls {
+        for (at, call) in calls.iter().enumerate() {
+            let start = call.needs.iter().filter_map(|need| ends.get(*need));
             let start = start.copied().max().unwrap_or(0);
-            let end = start.saturating_add(draft.call.timeout.as_secs());
+            let end = start.saturating_add(call.timeout.as_secs());
             if let Some(place) = ends.get_mut(at) {
                 *place = end;
             }
         }
     }
+    ends
+}
+
+/// Calls one after another may not take longer than the dataset (`services.md` 12.4, 7).
+fn check_times(drafts: &[Draft], head: &Head<'_>, problems: &Problems) {
+    let calls: Vec<&Call> = drafts.iter().map(|draft| &draft.call).collect();
+    let ends = ends(&calls);
     let longest = drafts.iter().zip(&ends).max_by_key(|(_, end)| **end);
     if let Some((draft, end)) = longest
         && *end > u64::from(head.timeout_s)

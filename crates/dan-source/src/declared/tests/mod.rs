@@ -2,6 +2,7 @@
 
 mod answers;
 mod calls;
+mod composed;
 mod requests;
 
 use std::collections::BTreeMap;
