@@ -260,12 +260,12 @@ expect = "examples/a.values.json"
         (
             "{subject.org}\"",
             "{subject.org}\"\nscope = \"a:b\"",
-            "14: unknown key `scope` in [[call]]; known here: id, for_each, width, variant, source, get, query, headers, token, timeout, fail, optional",
+            "10: `scope` without the `token` it is for; write token = \"caller\" or token = { scope = \"…\" }",
         ),
         (
             "{subject.org}\"",
-            "{subject.org}\"\npages = \"x\"",
-            "14: `pages` in [[call]] is not built yet; leave it out, or let a plugin serve this dataset",
+            "{subject.org}\"\npoll = \"x\"",
+            "14: `poll` in [[call]] is not built yet; leave it out, or let a plugin serve this dataset",
         ),
         (
             "{subject.org}\"",

@@ -37,6 +37,25 @@ pub struct FetchRequest {
 }
 
 impl FetchRequest {
+    /// The same again. Secrets are copied, each wiped on its own.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        let copy = |secret: &Secret| Secret::new(secret.expose().to_owned());
+        let secret_headers = self.secret_headers.iter();
+        Self {
+            method: self.method,
+            url: self.url.clone(),
+            headers: self.headers.clone(),
+            authorization: self.authorization.as_ref().map(copy),
+            secret_headers: secret_headers
+                .map(|(name, secret)| (name.clone(), copy(secret)))
+                .collect(),
+            body: self.body.clone(),
+            reply_bytes_max: self.reply_bytes_max,
+            peer: self.peer.clone(),
+        }
+    }
+
     /// A plain GET that accepts JSON.
     #[must_use]
     pub fn get(peer: &str, url: String, reply_bytes_max: usize) -> Self {

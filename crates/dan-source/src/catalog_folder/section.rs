@@ -241,6 +241,16 @@ impl<'a> Section<'a> {
         );
     }
 
+    /// Text, also of blanks.
+    pub(crate) fn text_as_it_is(&mut self, key: &'static str) -> Option<At<String>> {
+        let item = self.take(key)?;
+        if let Node::Text(text) = item.value {
+            return Some(At::new(text, item.place));
+        }
+        self.wrong(key, &item, "text in quotes");
+        None
+    }
+
     /// Text that is not empty.
     pub(crate) fn text(&mut self, key: &'static str) -> Option<At<String>> {
         let item = self.take(key)?;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use dan_core::evidence::{Evidence, Harvest, SourceCall};
 use dan_core::ports::{
-    CallContext, Clock, Fetch, FetchError, FetchReply, PortFuture, SourceError, SourceFailure,
+    CallContext, Clock, Fetch, FetchError, FetchReply, FetchRequest, PortFuture, SourceError,
+    SourceFailure,
 };
 use dan_core::secret::Secret;
 use dan_core::statement::sha256;
@@ -18,7 +19,9 @@ use super::compose::{self, Component, Composition};
 use super::document::{Document, Inputs};
 use super::failure::{self, Event, FailureTable};
 use super::fan::Fan;
-use super::json;
+use super::format::{Format, Unreadable};
+use super::gather::HARVEST_BYTES_MAX;
+use super::pages::{Pages, Unjoined};
 use super::plan::{self, Plan, Prepared, Variant};
 use super::template::Unusable;
 use super::token::Brought;
@@ -46,6 +49,10 @@ pub(crate) struct Call {
     /// A failure leaves the answer out instead of ending the harvest.
     pub(crate) optional: bool,
     pub(crate) failures: FailureTable,
+    /// What sources answer with.
+    pub(crate) format: Format,
+    /// The answer comes in parts.
+    pub(crate) pages: Option<Pages>,
     /// Places of the calls whose answers it is made from.
     pub(crate) needs: Vec<usize>,
 }
@@ -100,7 +107,7 @@ impl Call {
     ) -> Result<Job, SourceError> {
         let made = match &self.how {
             How::Ask(variants) => match plan::choose(variants, document) {
-                Some(plan) => plan.prepare(document).map(Job::Ask),
+                Some(plan) => plan.prepare(document, self.format.accept()).map(Job::Ask),
                 None => Err(Unusable("no variant applies".to_owned())),
             },
             How::Dataset(component) => component.prepare(inputs, document).map(Job::Dataset),
@@ -209,37 +216,34 @@ impl Call {
         ports: &SourcePorts,
         ctx: &CallContext,
     ) -> Result<Answer, SourceError> {
-        let cut_short = ctx.deadline;
-        let ctx = self.limited(ctx);
-        let deadline = ctx.deadline;
-        let cut_short = deadline == cut_short;
+        let own = self.limited(ctx);
         let upstream = prepared.upstream.as_ref();
         let source = upstream.name.as_str();
-        let late = || match cut_short {
-            true => self.out_of_time(source),
-            false => self.failed(source, Event::Timeout),
-        };
         let named = (source, self.id.as_str());
         let token = &prepared.plan.token;
-        let authorization = token.authorization(named, brought, ports, &ctx).await?;
+        let authorization = token.authorization(named, brought, ports, &own).await?;
         let _place = upstream
-            .enter(deadline)
+            .enter(own.deadline)
             .await
             .map_err(|_crowded| SourceError {
                 text: Some("the source is busy; try again later".to_owned()),
                 ..self.failed(source, Event::Timeout)
             })?;
+        let line = Line {
+            call: self,
+            upstream,
+            authorization,
+            ports,
+            cut_short: own.deadline == ctx.deadline,
+            ctx: own,
+        };
         let mut left = prepared.requests.len();
-        for mut request in prepared.requests {
+        for request in prepared.requests {
             left = left.saturating_sub(1);
-            if let Some(token) = &authorization {
-                request.authorization = Some(Secret::new(token.expose().to_owned()));
+            if let Some(pages) = &self.pages {
+                return line.pages(pages, &request).await;
             }
-            let reply = match timeout_at(deadline, ports.fetch.fetch(request, &ctx)).await {
-                Ok(Ok(reply)) => reply,
-                Err(_) | Ok(Err(FetchError::Timeout)) => return Err(late()),
-                Ok(Err(error)) => return Err(self.unanswered(source, &error)),
-            };
+            let reply = line.send(request).await?;
             if reply.status == 404 && left > 0 {
                 continue;
             }
@@ -305,22 +309,76 @@ impl Call {
         if reply.body.len() > upstream.reply_bytes_max {
             return Err(failed(Event::TooLarge));
         }
-        let no_document = |reason: &str| {
-            let failed = failed(Event::NotJson);
-            let cause = format!("{} ({reason})", failed.cause);
-            SourceError { cause, ..failed }
-        };
-        if !reply.media_type.as_deref().is_some_and(is_json) {
-            return Err(no_document("the media type is not JSON"));
-        }
-        json::read(&reply.body).map_err(|reason| no_document(&reason))
+        let read = self.format.read(reply.media_type.as_deref(), &reply.body);
+        read.map_err(|unreadable| match unreadable {
+            Unreadable::Fault => failed(Event::Fault),
+            Unreadable::Malformed(reason) => {
+                let failed = failed(self.format.unread());
+                let cause = format!("{} ({reason})", failed.cause);
+                SourceError { cause, ..failed }
+            }
+        })
     }
 }
 
-/// `application/json`, or any type with the `+json` suffix (RFC 6839 §3.1), with or without
-/// parameters.
-fn is_json(media_type: &str) -> bool {
-    let plain = media_type.split(';').next().unwrap_or_default().trim();
-    let plain = plain.to_ascii_lowercase();
-    plain == "application/json" || plain.ends_with("+json") || plain == "text/json"
+/// A source that is being asked: a place there, and what it knows us by.
+struct Line<'a> {
+    call: &'a Call,
+    upstream: &'a Upstream,
+    authorization: Option<Secret>,
+    ports: &'a SourcePorts,
+    ctx: CallContext,
+    /// The request's own time ends before the call's.
+    cut_short: bool,
+}
+
+impl Line<'_> {
+    async fn send(&self, mut request: FetchRequest) -> Result<FetchReply, SourceError> {
+        if let Some(token) = &self.authorization {
+            request.authorization = Some(Secret::new(token.expose().to_owned()));
+        }
+        let source = self.upstream.name.as_str();
+        let fetching = self.ports.fetch.fetch(request, &self.ctx);
+        match timeout_at(self.ctx.deadline, fetching).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Err(_) | Ok(Err(FetchError::Timeout)) if self.cut_short => {
+                Err(self.call.out_of_time(source))
+            }
+            Err(_) | Ok(Err(FetchError::Timeout)) => Err(self.call.failed(source, Event::Timeout)),
+            Ok(Err(error)) => Err(self.call.unanswered(source, &error)),
+        }
+    }
+
+    /// Asks for one part after another.
+    async fn pages(&self, pages: &Pages, first: &FetchRequest) -> Result<Answer, SourceError> {
+        let mut reading = pages.begin();
+        let (mut calls, mut bytes) = (Vec::new(), 0_usize);
+        loop {
+            let mut request = first.copied();
+            request.url = reading.address(&first.url);
+            let reply = self.send(request).await?;
+            let mut part = self
+                .call
+                .read(self.upstream, &reply, self.ports.clock.now())?;
+            bytes = bytes.saturating_add(part.bytes);
+            if bytes > HARVEST_BYTES_MAX {
+                return Err(self.call.failed(&self.upstream.name, Event::TooLarge));
+            }
+            calls.append(&mut part.calls);
+            let more = reading.take(part.document);
+            let more = more.map_err(|Unjoined(why)| {
+                failure::misshapen(
+                    &self.upstream.name,
+                    &format!("call {}: {why}", self.call.id),
+                )
+            })?;
+            if !more {
+                return Ok(Answer {
+                    document: reading.end(),
+                    calls,
+                    bytes,
+                });
+            }
+        }
+    }
 }

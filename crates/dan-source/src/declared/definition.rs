@@ -3,10 +3,13 @@
 //! To add a construct: its key in the reader that fits, its field here or in the part it belongs
 //! to, its step in `declared/mod.rs`, and its line in `docs/catalog.md`.
 
+mod bodies;
 mod calls;
 mod components;
 mod examples;
 mod fans;
+mod formats;
+mod paging;
 mod parameters;
 mod plans;
 mod removals;

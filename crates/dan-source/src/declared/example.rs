@@ -12,9 +12,11 @@ use serde_json::{Map, Value, json};
 use super::call::{Answer, Call, Job};
 use super::definition::Definition;
 use super::document::{Document, Inputs};
-use super::failure::{Event, Meaning};
+use super::failure::{self, Event, Meaning};
 use super::fan::Outcome;
 use super::gather::{Made, Ready, Run, Work};
+use super::pages::{Pages, Unjoined};
+use super::upstream::Upstream;
 use crate::catalog_folder::problem::{Place, Problem};
 
 /// The moment of examples that give none: 2026-01-01T00:00:00Z.
@@ -182,27 +184,65 @@ fn answer(
         }
     };
     let upstream = &prepared.upstream;
+    if let Some(pages) = &call.pages {
+        return paged(call, upstream, pages, canned, example);
+    }
     let mut left = prepared.requests.len();
     for one in canned.iter().take(prepared.requests.len()) {
         left = left.saturating_sub(1);
-        let (status, body) = match one {
-            Canned::Body(body) => (200, Bytes::copy_from_slice(body.as_bytes())),
-            Canned::Status(status) => (*status, Bytes::new()),
-        };
-        if status == 404 && left > 0 {
+        let reply = recorded(call, one);
+        if reply.status == 404 && left > 0 {
             continue;
         }
-        let reply = FetchReply {
-            status,
-            media_type: Some("application/json".to_owned()),
-            retry_after_s: None,
-            body,
-        };
         return call.read(upstream, &reply, example.now);
     }
+    Err(unrecorded(call, upstream))
+}
+
+/// A list of recorded answers, one for each part.
+fn paged(
+    call: &Call,
+    upstream: &Upstream,
+    pages: &Pages,
+    canned: &[Canned],
+    example: &Example,
+) -> Result<Answer, SourceError> {
+    let mut reading = pages.begin();
+    let (mut calls, mut bytes) = (Vec::new(), 0_usize);
+    for one in canned {
+        let mut part = call.read(upstream, &recorded(call, one), example.now)?;
+        bytes = bytes.saturating_add(part.bytes);
+        calls.append(&mut part.calls);
+        let more = reading.take(part.document);
+        let more = more.map_err(|Unjoined(why)| failure::misshapen(&upstream.name, why))?;
+        if !more {
+            return Ok(Answer {
+                document: reading.end(),
+                calls,
+                bytes,
+            });
+        }
+    }
+    Err(unrecorded(call, upstream))
+}
+
+fn recorded(call: &Call, canned: &Canned) -> FetchReply {
+    let (status, body) = match canned {
+        Canned::Body(body) => (200, Bytes::from(call.format.recorded_bytes(body))),
+        Canned::Status(status) => (*status, Bytes::new()),
+    };
+    FetchReply {
+        status,
+        media_type: Some(call.format.recorded().to_owned()),
+        retry_after_s: None,
+        body,
+    }
+}
+
+fn unrecorded(call: &Call, upstream: &Upstream) -> SourceError {
     let mut error = call.failed(&upstream.name, Event::Network);
     error.cause.push_str(" (the example has no answer for it)");
-    Err(error)
+    error
 }
 
 /// Compares without regard to the order of members, and with regard to that of repeated names.

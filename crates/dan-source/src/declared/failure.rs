@@ -32,16 +32,25 @@ pub(crate) enum Event {
     Empty,
     /// A success whose body is no JSON document.
     NotJson,
+    /// A success whose body is no XML document.
+    NotXml,
+    /// A success whose body is no rows of text.
+    NotCsv,
+    /// A success that is a SOAP fault.
+    Fault,
     /// A body beyond the source's limit.
     TooLarge,
 }
 
 impl Event {
-    const NAMED: [(Self, &'static str); 5] = [
+    const NAMED: [(Self, &'static str); 8] = [
         (Self::Network, "network"),
         (Self::Timeout, "timeout"),
         (Self::Empty, "empty"),
         (Self::NotJson, "not-json"),
+        (Self::NotXml, "not-xml"),
+        (Self::NotCsv, "not-csv"),
+        (Self::Fault, "soap-fault"),
         (Self::TooLarge, "too-large"),
     ];
 
@@ -52,6 +61,9 @@ impl Event {
             Self::Timeout => "did not answer in time".to_owned(),
             Self::Empty => "gave an empty answer".to_owned(),
             Self::NotJson => "gave an answer that is no JSON document".to_owned(),
+            Self::NotXml => "gave an answer that is no XML document".to_owned(),
+            Self::NotCsv => "gave an answer that is no CSV".to_owned(),
+            Self::Fault => "answered with a fault".to_owned(),
             Self::TooLarge => "gave an answer that is too large".to_owned(),
         }
     }
@@ -157,9 +169,13 @@ const fn default_meaning(event: Event) -> Meaning {
         Event::Status(408 | 429 | 500..=599) | Event::Network | Event::Timeout => {
             Meaning::new(SourceFailure::Transient, TEMPORARY)
         }
-        Event::Status(_) | Event::Empty | Event::NotJson | Event::TooLarge => {
-            Meaning::new(SourceFailure::Broken, BROKEN)
-        }
+        Event::Status(_)
+        | Event::Empty
+        | Event::NotJson
+        | Event::NotXml
+        | Event::NotCsv
+        | Event::Fault
+        | Event::TooLarge => Meaning::new(SourceFailure::Broken, BROKEN),
     }
 }
 

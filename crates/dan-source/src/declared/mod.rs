@@ -3,19 +3,24 @@
 //! One way through: inputs → requests (`call`) → answers (`gather`) → less (`minimise`) →
 //! values (`mapping`). Everything is compiled when the catalogue is read.
 
+mod body;
 mod call;
 mod compose;
 mod convert;
+mod csv;
 pub(crate) mod definition;
 mod document;
 mod example;
 mod expression;
 mod failure;
 mod fan;
+mod format;
 mod gather;
 mod json;
 mod mapping;
+mod media;
 mod minimise;
+mod pages;
 mod parameter;
 mod plan;
 pub(crate) mod template;
@@ -24,6 +29,7 @@ mod tests;
 pub(crate) mod token;
 pub(crate) mod upstream;
 pub(crate) mod url;
+mod xml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dan_core::jmespath::Budget;
-use dan_core::ports::FetchRequest;
+use dan_core::ports::{FetchRequest, Method};
 use dan_core::secret::Secret;
 
+use super::body::Body;
 use super::document::Document;
 use super::expression::{Expr, is_true};
 use super::template::{Template, Unusable};
@@ -46,6 +47,8 @@ pub(crate) struct Plan {
     /// Encoded name and value; a value that is empty is left out.
     pub(crate) query: Vec<(String, Template)>,
     pub(crate) headers: Vec<(String, Template)>,
+    /// What is sent; with one, the call is a POST.
+    pub(crate) body: Option<Body>,
     pub(crate) token: CallToken,
 }
 
@@ -96,11 +99,15 @@ impl Plan {
         }
     }
 
-    /// Makes the requests.
+    /// Makes the requests, which accept these media types.
     ///
     /// # Errors
     /// What cannot be filled in for this request.
-    pub(crate) fn prepare(self: &Arc<Self>, document: &Document) -> Result<Prepared, Unusable> {
+    pub(crate) fn prepare(
+        self: &Arc<Self>,
+        document: &Document,
+        accept: &str,
+    ) -> Result<Prepared, Unusable> {
         let target = self.target(document)?;
         let mut query = String::new();
         for (name, template) in &self.query {
@@ -109,6 +116,11 @@ impl Plan {
             }
         }
         let query = query.strip_prefix('&').unwrap_or_default();
+        let body = self
+            .body
+            .as_ref()
+            .map(|body| body.fill(document))
+            .transpose()?;
         let mut requests = Vec::with_capacity(target.addresses.len());
         for address in &target.addresses {
             let mut url = address.fill(document)?;
@@ -119,6 +131,11 @@ impl Plan {
             url::check(&url)?;
             let upstream = &target.upstream;
             let mut request = FetchRequest::get(&upstream.name, url, upstream.reply_bytes_max);
+            if let Some(body) = &body {
+                request.method = Method::Post;
+                request.body = Some(body.clone());
+            }
+            request.headers = vec![("accept", accept.to_owned())];
             self.add_headers(&mut request, document)?;
             upstream.sign_on(&mut request);
             requests.push(request);

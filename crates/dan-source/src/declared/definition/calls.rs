@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plans::Reading;
-use super::{Head, Roots, Surroundings, check_name, components, fans, plans};
+use super::{Head, Roots, Surroundings, check_name, components, fans, formats, paging, plans};
 use crate::catalog_folder::problem::{Place, Problems};
 use crate::catalog_folder::section::Section;
 use crate::declared::call::{Call, How};
@@ -16,10 +16,7 @@ pub(crate) const CALLS_MAX: usize = 16;
 const CALL_TIMEOUT_S_MAX: u32 = 300;
 
 /// Constructs of `services.md` §12 that this version does not carry out.
-const NOT_BUILT: [&str; 14] = [
-    "tls", "cache", "breaker", "post", "method", "body", "json", "form", "graphql", "soap",
-    "xpath", "csv", "pages", "poll",
-];
+const NOT_BUILT: [&str; 6] = ["tls", "cache", "breaker", "method", "xpath", "poll"];
 
 /// A call as it is read, before calls are tied together.
 struct Draft {
@@ -93,6 +90,8 @@ fn read_one(
     };
     let timeout = section.seconds("timeout", CALL_TIMEOUT_S_MAX);
     let failures = failures(section);
+    let format = formats::read(section);
+    let pages = paging::read(section);
     let optional = section.flag("optional").unwrap_or(false);
     let mut call = Call {
         id: id?.value,
@@ -101,6 +100,8 @@ fn read_one(
         timeout: Duration::ZERO,
         optional,
         failures,
+        format,
+        pages,
         needs: Vec::new(),
     };
     let own = timeout.map(|own| own.value);

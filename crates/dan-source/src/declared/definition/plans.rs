@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Roots, Surroundings, token};
+use super::{Roots, Surroundings, bodies, token};
 use crate::catalog_folder::problem::{At, Mistake, Problems, suggestion};
 use crate::catalog_folder::section::{Node, Section};
+use crate::declared::body::Body;
 use crate::declared::expression::Expr;
 use crate::declared::plan::{Plan, Target, Targets, Variant};
 use crate::declared::template::{Piece, Template, parse, roots};
@@ -40,6 +41,7 @@ struct Parts {
     get: Vec<(At<String>, Vec<Piece>)>,
     query: Vec<(String, Template)>,
     headers: Vec<(String, Template)>,
+    body: Option<Body>,
     token: CallToken,
 }
 
@@ -75,7 +77,7 @@ pub(super) fn read(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Vec<
     if !section.has("source") {
         section.missing("source");
     }
-    if !section.has("get") {
+    if !section.has("get") && !section.has("post") {
         section.missing("get");
     }
     let none = Parts {
@@ -83,6 +85,7 @@ pub(super) fn read(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Vec<
         get: Vec::new(),
         query: Vec::new(),
         headers: Vec::new(),
+        body: None,
         token: CallToken::None,
     };
     let sections = section.sections("variant");
@@ -125,14 +128,15 @@ pub(super) fn read(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Vec<
 
 /// The parts that are written here; the others stay as they are.
 fn parts(section: &mut Section<'_>, mut parts: Parts, reading: &mut Reading<'_>) -> Parts {
-    let written = ["source", "get", "query", "headers", "token"].map(|key| section.has(key));
-    let [has_source, has_get, has_query, has_headers, has_token] = written;
+    let has_address = section.has("get") || section.has("post");
+    let written = ["source", "query", "headers", "token"].map(|key| section.has(key));
+    let [has_source, has_query, has_headers, has_token] = written;
     let source = source(section, reading);
     if has_source {
         parts.source = source;
     }
     let get = addresses(section, reading);
-    if has_get {
+    if has_address {
         parts.get = get;
     }
     let query = query(section, reading);
@@ -142,6 +146,9 @@ fn parts(section: &mut Section<'_>, mut parts: Parts, reading: &mut Reading<'_>)
     let headers = headers(section, reading);
     if has_headers {
         parts.headers = headers;
+    }
+    if let Some(body) = bodies::read(section, reading) {
+        parts.body = Some(body);
     }
     let upstream = parts.source.as_ref().and_then(Named::first);
     let token = token::read(section, upstream);
@@ -181,6 +188,7 @@ fn plan(parts: Parts, problems: &Problems) -> Option<Plan> {
         targets,
         query: parts.query,
         headers: parts.headers,
+        body: parts.body,
         token: parts.token,
     })
 }
@@ -254,12 +262,19 @@ pub(super) fn pieces(
     pieces
 }
 
+/// `get`, or `post` with something to send: one address, or several for the answer 404.
 fn addresses(
     section: &mut Section<'_>,
     reading: &mut Reading<'_>,
 ) -> Vec<(At<String>, Vec<Piece>)> {
     let problems = section.problems();
-    let texts = section.texts("get");
+    let mut texts = section.texts("get");
+    let posted = section.texts("post");
+    if !texts.is_empty() && !posted.is_empty() {
+        let what = "a call has both `get` and `post`";
+        problems.hint(section.place(), what, "leave out one of the two");
+    }
+    texts.extend(posted);
     super::check_count(
         texts.len(),
         ADDRESSES_MAX,

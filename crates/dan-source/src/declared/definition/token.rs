@@ -28,6 +28,11 @@ pub(super) fn read(section: &mut Section<'_>, upstream: Option<&Upstream>) -> Ca
     } else {
         CallToken::None
     };
+    if token == CallToken::None && section.has("scope") {
+        let hint = "write token = \"caller\" or token = { scope = \"…\" }";
+        section.take("scope");
+        problems.hint(&place, "`scope` without the `token` it is for", hint);
+    }
     let signed = upstream.is_some_and(|source| matches!(source.credential, Credential::Basic(_)));
     if signed && token != CallToken::None {
         let what = "the call wants a token, and its source has `basic`";

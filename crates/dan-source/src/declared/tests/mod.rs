@@ -1,6 +1,7 @@
 //! Whole definitions against a fake outside: every construct, every class of failure.
 
 mod answers;
+mod bodies;
 mod calls;
 mod composed;
 mod requests;
