@@ -81,11 +81,11 @@ pub fn compose(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new()?);
     let catalog = Arc::new(CatalogHandle::default());
-    let ports = SourcePorts {
-        fetch: Arc::clone(&fetch),
-        clock: Arc::clone(&clock),
-        tokens: token_client(config, &fetch, &clock)?,
-    };
+    let ports = SourcePorts::new(
+        Arc::clone(&fetch),
+        Arc::clone(&clock),
+        token_client(config, &fetch, &clock)?,
+    );
     let keeper = keeper(config, Arc::clone(&catalog), ports)?;
     let clients = ClientCertificates::open(config, &fetch, &clock)?.map(Arc::new);
     let judge = clients.as_ref().map(|clients| Arc::clone(clients) as _);

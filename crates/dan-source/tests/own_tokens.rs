@@ -105,11 +105,11 @@ mod tests {
         let environment = Environment::new(&settings, &no_secrets);
         let loaded = load(&CatalogFiles::embedded(), &environment).expect("no mistake");
         let fakes = Fakes::new(|_| Catalog::default());
-        let ports = SourcePorts {
-            fetch: Arc::clone(&outside) as _,
-            clock: Arc::clone(&fakes.clock) as _,
-            tokens: Some(Arc::clone(&issuer) as _),
-        };
+        let ports = SourcePorts::new(
+            Arc::clone(&outside) as _,
+            Arc::clone(&fakes.clock) as _,
+            Some(Arc::clone(&issuer) as _),
+        );
         let (contexts, supplies) = (loaded.service_contexts(), loaded.supplies(&ports));
         let (catalog, _) = Catalog::build(contexts, supplies, loaded.version);
         fakes.catalog.replace(catalog);

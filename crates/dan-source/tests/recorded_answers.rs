@@ -109,11 +109,11 @@ mod tests {
             asked: Mutex::default(),
         });
         let fakes = Fakes::new(|_| Catalog::default());
-        let ports = SourcePorts {
-            fetch: Arc::clone(&register) as _,
-            clock: Arc::clone(&fakes.clock) as _,
-            tokens: None,
-        };
+        let ports = SourcePorts::new(
+            Arc::clone(&register) as _,
+            Arc::clone(&fakes.clock) as _,
+            None,
+        );
         let contexts = loaded.service_contexts();
         let supplies = loaded.supplies(&ports);
         let (catalog, left_out) = Catalog::build(contexts, supplies, loaded.version);

@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use dan_core::evidence::{Evidence, Harvest, SourceCall};
 use dan_core::ports::{
-    CallContext, Clock, Fetch, FetchError, FetchReply, FetchRequest, PortFuture, SourceError,
-    SourceFailure,
+    CallContext, Clock, Fetch, FetchError, FetchReply, PortFuture, SourceError, SourceFailure,
 };
-use dan_core::secret::Secret;
 use dan_core::statement::sha256;
 use dan_core::time::Timestamp;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::CALLLESS_SOURCE;
+use super::answered::{AnswerCache, Keeping};
 use super::compose::{self, Component, Composition};
 use super::document::{Document, Inputs};
 use super::failure::{self, Event, FailureTable};
 use super::fan::Fan;
+use super::flight::Flights;
 use super::format::{Format, Unreadable};
-use super::gather::HARVEST_BYTES_MAX;
-use super::pages::{Pages, Unjoined};
+use super::line::Line;
+use super::pages::Pages;
 use super::plan::{self, Plan, Prepared, Variant};
 use super::template::Unusable;
 use super::token::Brought;
@@ -37,6 +37,28 @@ pub struct SourcePorts {
     pub clock: Arc<dyn Clock>,
     /// Gives tokens of ours; without it, calls that want one are not made.
     pub tokens: Option<Arc<dyn TokenIssuer>>,
+    /// What definitions say is to be kept.
+    pub cache: Arc<AnswerCache>,
+    /// Questions under way.
+    pub(crate) flights: Arc<Flights>,
+}
+
+impl SourcePorts {
+    /// Nothing kept, nothing under way.
+    #[must_use]
+    pub fn new(
+        fetch: Arc<dyn Fetch>,
+        clock: Arc<dyn Clock>,
+        tokens: Option<Arc<dyn TokenIssuer>>,
+    ) -> Self {
+        Self {
+            fetch,
+            clock,
+            tokens,
+            cache: Arc::default(),
+            flights: Arc::default(),
+        }
+    }
 }
 
 /// A call, compiled.
@@ -53,6 +75,8 @@ pub(crate) struct Call {
     pub(crate) format: Format,
     /// The answer comes in parts.
     pub(crate) pages: Option<Pages>,
+    /// How long answers are kept; `None`: never.
+    pub(crate) keeping: Option<Keeping>,
     /// Places of the calls whose answers it is made from.
     pub(crate) needs: Vec<usize>,
 }
@@ -233,6 +257,7 @@ impl Call {
             call: self,
             upstream,
             authorization,
+            owner: brought.owner,
             ports,
             cut_short: own.deadline == ctx.deadline,
             ctx: own,
@@ -243,23 +268,23 @@ impl Call {
             if let Some(pages) = &self.pages {
                 return line.pages(pages, &request).await;
             }
-            let reply = line.send(request).await?;
-            if reply.status == 404 && left > 0 {
+            let answered = line.send(request).await?;
+            if answered.reply.status == 404 && left > 0 {
                 continue;
             }
-            return self.read(upstream, &reply, ports.clock.now());
+            return self.read(upstream, &answered.reply, answered.at);
         }
         Err(self.failed(source, Event::Status(404)))
     }
 
-    fn out_of_time(&self, source: &str) -> SourceError {
+    pub(crate) fn out_of_time(&self, source: &str) -> SourceError {
         SourceError {
             failure: SourceFailure::Unreachable,
             ..self.failed(source, Event::Timeout)
         }
     }
 
-    fn unanswered(&self, source: &str, error: &FetchError) -> SourceError {
+    pub(crate) fn unanswered(&self, source: &str, error: &FetchError) -> SourceError {
         let failed = match error {
             FetchError::Network(_) => self.failed(source, Event::Network),
             FetchError::Timeout => self.failed(source, Event::Timeout),
@@ -318,67 +343,5 @@ impl Call {
                 SourceError { cause, ..failed }
             }
         })
-    }
-}
-
-/// A source that is being asked: a place there, and what it knows us by.
-struct Line<'a> {
-    call: &'a Call,
-    upstream: &'a Upstream,
-    authorization: Option<Secret>,
-    ports: &'a SourcePorts,
-    ctx: CallContext,
-    /// The request's own time ends before the call's.
-    cut_short: bool,
-}
-
-impl Line<'_> {
-    async fn send(&self, mut request: FetchRequest) -> Result<FetchReply, SourceError> {
-        if let Some(token) = &self.authorization {
-            request.authorization = Some(Secret::new(token.expose().to_owned()));
-        }
-        let source = self.upstream.name.as_str();
-        let fetching = self.ports.fetch.fetch(request, &self.ctx);
-        match timeout_at(self.ctx.deadline, fetching).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Err(_) | Ok(Err(FetchError::Timeout)) if self.cut_short => {
-                Err(self.call.out_of_time(source))
-            }
-            Err(_) | Ok(Err(FetchError::Timeout)) => Err(self.call.failed(source, Event::Timeout)),
-            Ok(Err(error)) => Err(self.call.unanswered(source, &error)),
-        }
-    }
-
-    /// Asks for one part after another.
-    async fn pages(&self, pages: &Pages, first: &FetchRequest) -> Result<Answer, SourceError> {
-        let mut reading = pages.begin();
-        let (mut calls, mut bytes) = (Vec::new(), 0_usize);
-        loop {
-            let mut request = first.copied();
-            request.url = reading.address(&first.url);
-            let reply = self.send(request).await?;
-            let mut part = self
-                .call
-                .read(self.upstream, &reply, self.ports.clock.now())?;
-            bytes = bytes.saturating_add(part.bytes);
-            if bytes > HARVEST_BYTES_MAX {
-                return Err(self.call.failed(&self.upstream.name, Event::TooLarge));
-            }
-            calls.append(&mut part.calls);
-            let more = reading.take(part.document);
-            let more = more.map_err(|Unjoined(why)| {
-                failure::misshapen(
-                    &self.upstream.name,
-                    &format!("call {}: {why}", self.call.id),
-                )
-            })?;
-            if !more {
-                return Ok(Answer {
-                    document: reading.end(),
-                    calls,
-                    bytes,
-                });
-            }
-        }
     }
 }

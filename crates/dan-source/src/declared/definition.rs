@@ -9,6 +9,7 @@ mod components;
 mod examples;
 mod fans;
 mod formats;
+mod keeping;
 mod paging;
 mod parameters;
 mod plans;

@@ -3,6 +3,7 @@
 //! One way through: inputs → requests (`call`) → answers (`gather`) → less (`minimise`) →
 //! values (`mapping`). Everything is compiled when the catalogue is read.
 
+mod answered;
 mod body;
 mod call;
 mod compose;
@@ -14,9 +15,11 @@ mod example;
 mod expression;
 mod failure;
 mod fan;
+mod flight;
 mod format;
 mod gather;
 mod json;
+mod line;
 mod mapping;
 mod media;
 mod minimise;
@@ -39,6 +42,7 @@ use dan_core::party::Party;
 use dan_core::ports::{CallContext, HarvestOrder, PortFuture, Source, SourceError, SourceFailure};
 use dan_core::statement::sha256;
 
+pub use answered::{AnswerCache, CACHE_BYTES_MAX};
 pub use call::SourcePorts;
 pub(crate) use compose::DEPTH_MAX as COMPOSITION_DEPTH_MAX;
 pub use definition::Definition;

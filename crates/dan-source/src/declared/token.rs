@@ -33,6 +33,11 @@ pub(crate) enum CallToken {
 }
 
 impl CallToken {
+    /// Whether it stands for the subject or the caller, and not for this node.
+    pub(crate) const fn is_somebodys(&self) -> bool {
+        matches!(self, Self::Consent | Self::Caller { .. })
+    }
+
     /// Scopes of the token that a call may be asked with.
     pub(crate) fn scope(&self) -> Option<&str> {
         match self {
@@ -106,6 +111,8 @@ pub(crate) struct Brought {
     pub(crate) forwarded: Option<Arc<Secret>>,
     /// The owner, where he wants us to get one.
     pub(crate) on_behalf_of: Option<OrgNumber>,
+    /// The owner: what is kept for one is not shown to another.
+    pub(crate) owner: Option<OrgNumber>,
 }
 
 impl Brought {
@@ -115,6 +122,7 @@ impl Brought {
             reused: order.caller_token().filter(|_| offered.reuse).cloned(),
             forwarded: offered.forwarded.clone(),
             on_behalf_of: order.owner().filter(|_| offered.on_behalf_of_owner),
+            owner: order.owner(),
         }
     }
 }
@@ -181,6 +189,7 @@ mod tests {
     fn brought(reused: &str, forwarded: &str, on_behalf: bool) -> Brought {
         let some = |text: &str| (!text.is_empty()).then(|| secret(text));
         Brought {
+            owner: None,
             reused: some(reused),
             forwarded: some(forwarded),
             on_behalf_of: on_behalf.then(|| org(AGENCY)),
@@ -192,11 +201,11 @@ mod tests {
         brought: &Brought,
         issuer: Option<&Arc<Issuer>>,
     ) -> Result<Option<String>, SourceError> {
-        let ports = SourcePorts {
-            fetch: Arc::new(Nowhere),
-            clock: Arc::new(StillClock::default()),
-            tokens: issuer.map(|issuer| Arc::clone(issuer) as _),
-        };
+        let ports = SourcePorts::new(
+            Arc::new(Nowhere),
+            Arc::new(StillClock::default()),
+            issuer.map(|issuer| Arc::clone(issuer) as _),
+        );
         let sent = token
             .authorization(("freg", "person"), brought, &ports, &call_context())
             .await?;

@@ -1,0 +1,113 @@
+//! [`Line`]: a source that is being asked — from what is kept, together with others who ask the same,
+//! or over the wire; in parts where the answer comes so.
+
+use std::sync::Arc;
+
+use dan_core::party::OrgNumber;
+use dan_core::ports::{CallContext, FetchError, FetchRequest, Method, SourceError};
+use dan_core::secret::Secret;
+use tokio::time::timeout_at;
+
+use super::answered::Answered;
+use super::call::{Answer, Call, SourcePorts};
+use super::failure::{self, Event};
+use super::flight;
+use super::gather::HARVEST_BYTES_MAX;
+use super::pages::{Pages, Unjoined};
+use super::upstream::Upstream;
+
+/// A source that is being asked: a place there, and what it knows us by.
+pub(crate) struct Line<'a> {
+    pub(crate) call: &'a Call,
+    pub(crate) upstream: &'a Upstream,
+    pub(crate) authorization: Option<Secret>,
+    pub(crate) owner: Option<OrgNumber>,
+    pub(crate) ports: &'a SourcePorts,
+    pub(crate) ctx: CallContext,
+    /// The request's own time ends before the call's.
+    pub(crate) cut_short: bool,
+}
+
+impl Line<'_> {
+    /// From what is kept, from who asks the same just now, or from the source.
+    pub(crate) async fn send(
+        &self,
+        mut request: FetchRequest,
+    ) -> Result<Arc<Answered>, SourceError> {
+        if let Some(token) = &self.authorization {
+            request.authorization = Some(Secret::new(token.expose().to_owned()));
+        }
+        let source = self.upstream.name.as_str();
+        let outcome = timeout_at(self.ctx.deadline, self.answered(request)).await;
+        match outcome {
+            Ok(Ok(answered)) => Ok(answered),
+            Err(_) | Ok(Err(FetchError::Timeout)) if self.cut_short => {
+                Err(self.call.out_of_time(source))
+            }
+            Err(_) | Ok(Err(FetchError::Timeout)) => Err(self.call.failed(source, Event::Timeout)),
+            Ok(Err(error)) => Err(self.call.unanswered(source, &error)),
+        }
+    }
+
+    async fn answered(&self, request: FetchRequest) -> Result<Arc<Answered>, FetchError> {
+        // What is sent may change something at the source: it is sent each time.
+        if request.method == Method::Post {
+            return self.ask(request).await;
+        }
+        let key = flight::key_of(&request, self.owner);
+        let flights = &self.ports.flights;
+        let Some(keeping) = self.call.keeping else {
+            return flights.join(key, self.ask(request)).await;
+        };
+        let cache = &self.ports.cache;
+        if let Some(kept) = cache.find(&key, self.ports.clock.now()) {
+            return kept;
+        }
+        let outcome = flights.join(key, self.ask(request)).await;
+        cache.keep(key, &outcome, keeping, self.ports.clock.now());
+        outcome
+    }
+
+    async fn ask(&self, request: FetchRequest) -> Result<Arc<Answered>, FetchError> {
+        let reply = self.ports.fetch.fetch(request, &self.ctx).await?;
+        let at = self.ports.clock.now();
+        Ok(Arc::new(Answered { reply, at }))
+    }
+
+    /// Asks for one part after another.
+    pub(crate) async fn pages(
+        &self,
+        pages: &Pages,
+        first: &FetchRequest,
+    ) -> Result<Answer, SourceError> {
+        let mut reading = pages.begin();
+        let (mut calls, mut bytes) = (Vec::new(), 0_usize);
+        loop {
+            let mut request = first.copied();
+            request.url = reading.address(&first.url);
+            let answered = self.send(request).await?;
+            let mut part = self
+                .call
+                .read(self.upstream, &answered.reply, answered.at)?;
+            bytes = bytes.saturating_add(part.bytes);
+            if bytes > HARVEST_BYTES_MAX {
+                return Err(self.call.failed(&self.upstream.name, Event::TooLarge));
+            }
+            calls.append(&mut part.calls);
+            let more = reading.take(part.document);
+            let more = more.map_err(|Unjoined(why)| {
+                failure::misshapen(
+                    &self.upstream.name,
+                    &format!("call {}: {why}", self.call.id),
+                )
+            })?;
+            if !more {
+                return Ok(Answer {
+                    document: reading.end(),
+                    calls,
+                    bytes,
+                });
+            }
+        }
+    }
+}
