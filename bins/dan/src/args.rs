@@ -238,6 +238,30 @@ pub enum CatalogCommand {
     },
     /// Say rule by rule what an application would be answered, and why
     Explain(ExplainArgs),
+    /// Say what a change of the catalogue changes for whom; exits with 1 when somebody gets more
+    Diff {
+        /// The folder as it is
+        old: PathBuf,
+        /// The folder as it would be
+        new: PathBuf,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+    /// Draft a source, a dataset and an example from a source's OpenAPI document
+    New {
+        /// Name of the dataset
+        name: String,
+        /// The document, version 3, as JSON
+        #[arg(long, value_name = "FILE")]
+        from_openapi: PathBuf,
+        /// Which of its paths; without it, they are listed
+        #[arg(long, value_name = "PATH")]
+        path: Option<String>,
+        /// Folder to write to
+        #[arg(long, value_name = "DIR", default_value = "catalog")]
+        out: PathBuf,
+    },
     /// Show what a dataset is, who may have it and what it gives
     Show {
         /// Name of the dataset

@@ -31,7 +31,7 @@ use sha2::{Digest, Sha256};
 pub use context::ContextFile;
 pub use embedded::embedded;
 pub use folder::{FILE_BYTES_MAX, FILES_MAX, Stamp};
-pub use problem::{PROBLEMS_MAX, Problem};
+pub use problem::{Marked, PROBLEMS_MAX, Problem};
 
 use crate::declared::definition::Surroundings;
 use crate::declared::template::Settings;

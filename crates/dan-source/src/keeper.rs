@@ -17,7 +17,7 @@ use dan_core::secret::Secret;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::catalog_folder::{CatalogFiles, Environment, Loaded, Problem, Stamp, load};
+use crate::catalog_folder::{CatalogFiles, Environment, Loaded, Marked, Problem, Stamp, load};
 use crate::declared::SourcePorts;
 
 /// How often the folder is looked at.
@@ -441,6 +441,7 @@ fn whole(what: &str) -> Problem {
     Problem {
         file: ".".to_owned(),
         line: 0,
+        marked: Marked::default(),
         what: what.to_owned(),
         hint: None,
     }

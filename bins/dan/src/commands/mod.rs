@@ -48,6 +48,18 @@ async fn run(command: Command) -> Ending {
         },
         Command::Catalog { command } => match command {
             CatalogCommand::Check { dir, json } => catalog::check(&dir, json),
+            CatalogCommand::Diff { old, new, json } => catalog::diff::run(&old, &new, json),
+            CatalogCommand::New {
+                name,
+                from_openapi,
+                path,
+                out,
+            } => catalog::draft::run(&catalog::draft::Wish {
+                name: &name,
+                openapi: &from_openapi,
+                path: path.as_deref(),
+                out: &out,
+            }),
             CatalogCommand::Explain(args) => explain::run(&args).await,
             CatalogCommand::Show {
                 dataset,

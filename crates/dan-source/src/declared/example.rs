@@ -62,6 +62,7 @@ impl Definition {
             .map(|(example, what)| Problem {
                 file: example.place.file.to_string(),
                 line: example.place.line,
+                marked: example.place.marked,
                 what: format!("the example does not come out: {what}"),
                 hint: Some("correct the definition, or the file that is expected".to_owned()),
             })

@@ -1,5 +1,9 @@
-//! `dan catalog`: check a folder of definitions, show what one of them says.
+//! `dan catalog`: check a folder of definitions, show what one of them says, compare two, draft one.
 
+pub mod diff;
+pub mod draft;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -28,7 +32,7 @@ pub fn check(folder: &Path, as_json: bool) -> Ending {
             "{datasets} datasets, every example comes out as expected"
         ));
     } else {
-        say(list_problems(&found));
+        say(page_of(&found, folder));
     }
     Ok(if found.is_empty() {
         Outcome::Yes
@@ -37,10 +41,28 @@ pub fn check(folder: &Path, as_json: bool) -> Ending {
     })
 }
 
+/// Every mistake with its line, as compilers show them.
+fn page_of(problems: &[Problem], folder: &Path) -> String {
+    let mut texts: BTreeMap<&str, Option<String>> = BTreeMap::new();
+    let shown = problems.iter().map(|problem| {
+        let read = || std::fs::read_to_string(folder.join(&problem.file)).ok();
+        let text = texts.entry(&problem.file).or_insert_with(read);
+        problem.shown_in(text.as_deref().unwrap_or_default())
+    });
+    let shown: Vec<String> = shown.collect();
+    let count = match problems.len() {
+        1 => "1 mistake".to_owned(),
+        count => format!("{count} mistakes"),
+    };
+    format!("{}\n\n{count}", shown.join("\n\n"))
+}
+
 fn describe_problem(problem: &Problem) -> Value {
     json!({
         "file": problem.file,
         "line": problem.line,
+        "column": problem.marked.from.saturating_add(1),
+        "length": problem.marked.bytes,
         "what": problem.what,
         "hint": problem.hint,
     })
