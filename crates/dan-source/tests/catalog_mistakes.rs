@@ -676,7 +676,7 @@ expect = "examples/a.values.json"
         assert_eq!(
             found,
             [
-                "datasets/D.toml:10: the call wants a token, and its source has `basic`; a request has one Authorization: leave out one of the two"
+                "datasets/D.toml:10: the call wants a token, and its source has `basic` or `oauth2`; a request has one Authorization: leave out one of the two"
             ]
         );
     }

@@ -245,7 +245,10 @@ impl Call {
         let source = upstream.name.as_str();
         let named = (source, self.id.as_str());
         let token = &prepared.plan.token;
-        let authorization = token.authorization(named, brought, ports, &own).await?;
+        let authorization = match token.authorization(named, brought, ports, &own).await? {
+            Some(token) => Some(token),
+            None => upstream.authorization(named, ports, &own).await?,
+        };
         let _place = upstream
             .enter(own.deadline)
             .await

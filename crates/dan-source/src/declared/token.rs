@@ -83,22 +83,28 @@ impl CallToken {
                 }
             }
         };
-        let without = |authority: &str, cause: &str| SourceError {
-            failure: SourceFailure::Unreachable,
-            detail: DETAIL_NOT_ASKED,
-            text: Some(format!(
-                "there is no token for the source: {authority} gives none"
-            )),
-            cause: format!("call {call}: no token from {authority}: {cause}"),
-            ..unusable("no token")
-        };
         let issuer = ports
             .tokens
             .as_ref()
-            .ok_or_else(|| without("this node", "no token client is configured"))?;
+            .ok_or_else(|| without((source, call), "this node", "no token client is configured"))?;
         let token = issuer.token(&wish, ctx).await;
-        let token = token.map_err(|FactError { authority, cause }| without(&authority, &cause))?;
+        let token = token.map_err(|FactError { authority, cause }| {
+            without((source, call), &authority, &cause)
+        })?;
         Ok(Some(bearer(&token)))
+    }
+}
+
+/// A token of ours cannot be had.
+pub(crate) fn without((source, call): (&str, &str), authority: &str, cause: &str) -> SourceError {
+    SourceError {
+        failure: SourceFailure::Unreachable,
+        detail: DETAIL_NOT_ASKED,
+        text: Some(format!(
+            "there is no token for the source: {authority} gives none"
+        )),
+        cause: format!("call {call}: no token from {authority}: {cause}"),
+        ..failure::unusable(source, call, "no token")
     }
 }
 

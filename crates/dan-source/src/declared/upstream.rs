@@ -4,9 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::call::SourcePorts;
+use super::token;
+use crate::authorities::tokens::{ClientCredentials, bearer};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dan_core::ports::FetchRequest;
+use dan_core::ports::{CallContext, FetchRequest, SourceError};
 use dan_core::secret::Secret;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
@@ -38,6 +41,8 @@ pub(crate) enum Credential {
         /// The key.
         key: Arc<Secret>,
     },
+    /// A token of its own authorization server.
+    OAuth2(Arc<ClientCredentials>),
 }
 
 /// Shows the kind, nothing else.
@@ -47,6 +52,7 @@ impl fmt::Debug for Credential {
             Self::None => "Credential(none)",
             Self::Basic(_) => "Credential(basic)",
             Self::ApiKey { .. } => "Credential(api key)",
+            Self::OAuth2(_) => "Credential(oauth2)",
         })
     }
 }
@@ -114,10 +120,34 @@ impl Upstream {
         }
     }
 
+    /// The value of `Authorization` that has to be got first, if there is one.
+    ///
+    /// # Errors
+    /// Unreachable when the authorization server of the source gives no token.
+    pub(crate) async fn authorization(
+        &self,
+        (source, call): (&str, &str),
+        ports: &SourcePorts,
+        ctx: &CallContext,
+    ) -> Result<Option<Secret>, SourceError> {
+        let Credential::OAuth2(client) = &self.credential else {
+            return Ok(None);
+        };
+        let asking = client.token(ports.fetch.as_ref(), ports.clock.as_ref(), ctx);
+        let got = timeout_at(ctx.deadline, asking).await;
+        let got = got.unwrap_or_else(|_elapsed| Err("no answer in time".to_owned()));
+        let token = got.map_err(|why| {
+            let whose = format!("the authorization server of {source}");
+            token::without((source, call), &whose, &why)
+        })?;
+        Ok(Some(bearer(&token)))
+    }
+
     /// Puts the credential on a request.
     pub(crate) fn sign_on(&self, request: &mut FetchRequest) {
         match &self.credential {
-            Credential::None => {}
+            // A token has to be got first: see `Line`.
+            Credential::None | Credential::OAuth2(_) => {}
             Credential::Basic(secret) => {
                 let encoded = STANDARD.encode(secret.expose());
                 request.authorization = Some(Secret::new(format!("Basic {encoded}")));

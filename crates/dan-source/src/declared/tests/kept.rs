@@ -13,14 +13,14 @@ use crate::declared::document::Inputs;
 use crate::declared::token::Brought;
 use crate::declared::{Definition, SourcePorts};
 
-struct Node {
+pub(super) struct Node {
     ports: SourcePorts,
-    clock: Arc<StillClock>,
-    outside: Arc<Outside>,
+    pub(super) clock: Arc<StillClock>,
+    pub(super) outside: Arc<Outside>,
 }
 
 impl Node {
-    fn new(outside: Arc<Outside>) -> Self {
+    pub(super) fn new(outside: Arc<Outside>) -> Self {
         let clock = Arc::new(StillClock::default());
         let ports = SourcePorts::new(Arc::clone(&outside) as _, Arc::clone(&clock) as _, None);
         Self {
@@ -30,7 +30,11 @@ impl Node {
         }
     }
 
-    async fn harvest(&self, definition: &Definition, owner: &str) -> Result<Harvest, SourceError> {
+    pub(super) async fn harvest(
+        &self,
+        definition: &Definition,
+        owner: &str,
+    ) -> Result<Harvest, SourceError> {
         let subject = Party::parse("991825827", Realm::Production).expect("a number");
         let inputs = Inputs {
             subject: Some(&subject),

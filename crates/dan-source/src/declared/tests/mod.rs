@@ -5,6 +5,7 @@ mod bodies;
 mod calls;
 mod composed;
 mod kept;
+mod oauth;
 mod requests;
 
 use std::collections::BTreeMap;
