@@ -14,6 +14,7 @@ use super::definition::Definition;
 use super::document::{Document, Inputs};
 use super::failure::{self, Event, Meaning};
 use super::fan::Outcome;
+use super::faults::Fault;
 use super::gather::{Made, Ready, Run, Work};
 use super::pages::{Pages, Unjoined};
 use super::upstream::Upstream;
@@ -48,6 +49,15 @@ pub(crate) enum Expected {
     Values(Value),
     /// The failure, in terms of the `fail` table.
     Failure(Meaning),
+}
+
+/// The answers a definition is carried out with, instead of asking.
+#[derive(Clone, Copy)]
+pub(crate) struct Recorded<'a> {
+    pub(crate) answers: &'a BTreeMap<String, Vec<Canned>>,
+    pub(crate) now: Timestamp,
+    /// A call that fails in this way, whatever its answers are.
+    pub(crate) fault: Option<(&'a str, Fault)>,
 }
 
 impl Definition {
@@ -104,6 +114,15 @@ impl Definition {
     }
 
     fn harvest_example(&self, example: &Example) -> Result<Vec<EvidenceValue>, SourceError> {
+        self.harvest_recorded(example, None)
+    }
+
+    /// What an example gives when a call of it fails.
+    pub(crate) fn harvest_recorded(
+        &self,
+        example: &Example,
+        fault: Option<(&str, Fault)>,
+    ) -> Result<Vec<EvidenceValue>, SourceError> {
         let text = example.subject.as_deref();
         let subject = text.and_then(|text| Party::parse(text, Realm::Sandbox).ok());
         let inputs = Inputs {
@@ -118,7 +137,12 @@ impl Definition {
                 .collect(),
             now: example.now,
         };
-        let (harvest, _bytes) = self.canned(example, "", &inputs)?;
+        let recorded = Recorded {
+            answers: &example.answers,
+            now: example.now,
+            fault,
+        };
+        let (harvest, _bytes) = self.canned(recorded, "", &inputs)?;
         match harvest.evidence {
             Evidence::Values(values) => Ok(values),
             Evidence::Binary { .. } => Ok(Vec::new()),
@@ -129,7 +153,7 @@ impl Definition {
     /// `prefix` before them.
     fn canned(
         &self,
-        example: &Example,
+        recorded: Recorded<'_>,
         prefix: &str,
         inputs: &Inputs<'_>,
     ) -> Result<(Harvest, usize), SourceError> {
@@ -141,7 +165,7 @@ impl Definition {
                 break;
             }
             for Ready { at, call, work } in ready {
-                run.record(at, made(&call, work, example, prefix))?;
+                run.record(at, made(&call, work, recorded, prefix))?;
             }
         }
         let gathered = run.finish();
@@ -151,17 +175,22 @@ impl Definition {
 }
 
 /// What recorded answers make of a call: one for each address, or one for each item of its list.
-fn made(call: &Call, work: Work, example: &Example, prefix: &str) -> Result<Made, SourceError> {
+fn made(
+    call: &Call,
+    work: Work,
+    recorded: Recorded<'_>,
+    prefix: &str,
+) -> Result<Made, SourceError> {
     let name = format!("{prefix}{}", call.id);
-    let canned = example.answers.get(&name).map(Vec::as_slice);
+    let canned = recorded.answers.get(&name).map(Vec::as_slice);
     let canned = canned.unwrap_or_default();
     match work {
-        Work::One(job) => answer(call, *job, canned, (example, &name)).map(Made::One),
+        Work::One(job) => answer(call, *job, canned, (recorded, &name)).map(Made::One),
         Work::Each(items, jobs) => {
             let mut outcomes = Vec::with_capacity(jobs.len());
             for (at, job) in jobs.into_iter().enumerate() {
                 let own = canned.get(at).map(std::slice::from_ref).unwrap_or_default();
-                let result = job.and_then(|job| answer(call, job, own, (example, &name)));
+                let result = job.and_then(|job| answer(call, job, own, (recorded, &name)));
                 outcomes.push(Outcome { result, ms: 0 });
             }
             Ok(Made::Each(items, outcomes))
@@ -174,28 +203,33 @@ fn answer(
     call: &Call,
     job: Job,
     canned: &[Canned],
-    (example, name): (&Example, &str),
+    (recorded, name): (Recorded<'_>, &str),
 ) -> Result<Answer, SourceError> {
     let prepared = match job {
         Job::Ask(prepared) => prepared,
         Job::Dataset(composition) => {
             let (prefix, inputs) = (format!("{name}."), composition.inputs());
-            let made = composition.definition.canned(example, &prefix, &inputs);
+            let made = composition.definition.canned(recorded, &prefix, &inputs);
             return made.map(|(harvest, bytes)| Answer::of_dataset(&call.id, harvest, bytes));
         }
     };
     let upstream = &prepared.upstream;
+    if let Some((_, fault)) = recorded.fault.filter(|(fails, _)| *fails == name) {
+        let reply = fault.reply(call.format.recorded(), upstream.reply_bytes_max);
+        let reply = reply.map_err(|event| call.failed(&upstream.name, event))?;
+        return call.read(upstream, &reply, recorded.now);
+    }
     if let Some(pages) = &call.pages {
-        return paged(call, upstream, pages, canned, example);
+        return paged(call, upstream, pages, canned, recorded.now);
     }
     let mut left = prepared.requests.len();
     for one in canned.iter().take(prepared.requests.len()) {
         left = left.saturating_sub(1);
-        let reply = recorded(call, one);
+        let reply = reply_of(call, one);
         if reply.status == 404 && left > 0 {
             continue;
         }
-        return call.read(upstream, &reply, example.now);
+        return call.read(upstream, &reply, recorded.now);
     }
     Err(unrecorded(call, upstream))
 }
@@ -206,12 +240,12 @@ fn paged(
     upstream: &Upstream,
     pages: &Pages,
     canned: &[Canned],
-    example: &Example,
+    now: Timestamp,
 ) -> Result<Answer, SourceError> {
     let mut reading = pages.begin();
     let (mut calls, mut bytes) = (Vec::new(), 0_usize);
     for one in canned {
-        let mut part = call.read(upstream, &recorded(call, one), example.now)?;
+        let mut part = call.read(upstream, &reply_of(call, one), now)?;
         bytes = bytes.saturating_add(part.bytes);
         calls.append(&mut part.calls);
         let more = reading.take(part.document);
@@ -227,7 +261,7 @@ fn paged(
     Err(unrecorded(call, upstream))
 }
 
-fn recorded(call: &Call, canned: &Canned) -> FetchReply {
+fn reply_of(call: &Call, canned: &Canned) -> FetchReply {
     let (status, body) = match canned {
         Canned::Body(body) => (200, Bytes::from(call.format.recorded_bytes(body))),
         Canned::Status(status) => (*status, Bytes::new()),

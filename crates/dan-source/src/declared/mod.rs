@@ -15,6 +15,7 @@ mod example;
 mod expression;
 mod failure;
 mod fan;
+mod faults;
 mod flight;
 mod format;
 mod gather;

@@ -20,16 +20,18 @@ use crate::output::{Ending, Misuse, Outcome, say, say_json};
 /// # Errors
 /// None: a folder that cannot be read is a mistake like others.
 pub fn check(folder: &Path, as_json: bool) -> Ending {
-    let (found, datasets) = match check_folder(folder, &Environment::invented()) {
-        Err(problems) => (problems, 0),
-        Ok(loaded) => (Vec::new(), loaded.datasets.len()),
+    let (found, datasets, faults) = match check_folder(folder, &Environment::invented()) {
+        Err(problems) => (problems, 0, 0),
+        Ok(loaded) => (Vec::new(), loaded.datasets.len(), loaded.try_faults().1),
     };
     if as_json {
         let problems: Vec<Value> = found.iter().map(describe_problem).collect();
-        say_json(&json!({"ok": found.is_empty(), "datasets": datasets, "problems": problems}));
+        say_json(&json!({
+            "ok": found.is_empty(), "datasets": datasets, "faults": faults, "problems": problems,
+        }));
     } else if found.is_empty() {
         say(format!(
-            "{datasets} datasets, every example comes out as expected"
+            "datasets: {datasets}; every example comes out as expected, and so do {faults} failures of their sources"
         ));
     } else {
         say(page_of(&found, folder));
