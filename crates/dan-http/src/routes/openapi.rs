@@ -68,6 +68,7 @@ fn operation(route: &Route) -> Value {
         "security": match route.access {
             Access::Anonymous => json!([]),
             Access::Consumer => json!([{"key": [], "token": []}]),
+            Access::Either => json!([{}, {"key": [], "token": []}]),
         },
     });
     if route.method == http::Method::POST
