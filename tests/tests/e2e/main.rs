@@ -8,6 +8,7 @@
 mod attacks;
 mod catalogue;
 mod doctor;
+mod forms;
 mod identity;
 mod keys;
 mod operating;
@@ -18,6 +19,7 @@ mod recorded;
 mod refusals;
 mod signing;
 mod state;
+mod streams;
 mod stub;
 mod tls;
 mod transport;
