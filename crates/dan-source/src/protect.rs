@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dan_core::evidence::{Arriving, Evidence, Harvest};
-use dan_core::flow::STREAM_IDLE_MAX;
+use dan_core::flow::{AHEAD_BYTES, STREAM_IDLE_MAX};
 use dan_core::parts::{BoxParts, Parts};
 use dan_core::ports::{
     CallContext, Clock, HarvestOrder, PortFuture, Source, SourceError, SourceFailure,
@@ -175,6 +175,8 @@ impl Guard {
                 parts: arriving.parts,
                 pass: Some(pass),
                 waits: true,
+                passed_bytes: 0,
+                head_by: ctx.deadline,
                 _places: [place, turn],
             });
             let evidence = Evidence::Stream(Arriving { parts, ..arriving });
@@ -208,6 +210,9 @@ struct Watched {
     pass: Option<Pass>,
     /// Somebody waits for the source.
     waits: bool,
+    passed_bytes: usize,
+    /// Until when what is read ahead must be here.
+    head_by: Instant,
     _places: [OwnedSemaphorePermit; 2],
 }
 
@@ -218,7 +223,11 @@ impl Watched {
         }
         self.waits = waits;
         if let Some(pass) = &mut self.pass {
-            let by = Instant::now().checked_add(STREAM_IDLE_MAX);
+            let by = if self.passed_bytes <= AHEAD_BYTES {
+                Some(self.head_by)
+            } else {
+                Instant::now().checked_add(STREAM_IDLE_MAX)
+            };
             pass.expect_by(by.filter(|_| waits));
         }
     }
@@ -235,7 +244,8 @@ impl Parts<SourceError> for Watched {
                 self.expect(true);
                 return next;
             }
-            Poll::Ready(Some(Ok(_))) => {
+            Poll::Ready(Some(Ok(part))) => {
+                self.passed_bytes = self.passed_bytes.saturating_add(part.len());
                 self.expect(false);
                 return next;
             }
@@ -454,10 +464,29 @@ mod tests {
         tokio::time::advance(STREAM_IDLE_MAX * 10).await;
         drop(parts);
         assert!(!guard.breaker.is_open());
-        let (_silent, mut parts) = stream(&guard).await;
-        let waited = timeout_at(Instant::now(), next_part(&mut parts)).await;
+        let large = || Ok(Bytes::from(vec![b'x'; AHEAD_BYTES + 1]));
+        for (waits, blamed) in [(STREAM_IDLE_MAX / 2, false), (STREAM_IDLE_MAX, true)] {
+            let (silent, mut parts) = stream(&guard).await;
+            silent.send(large()).unwrap();
+            next_part(&mut parts).await.unwrap().unwrap();
+            tokio::time::advance(STREAM_IDLE_MAX * 10).await;
+            let waited = timeout_at(Instant::now(), next_part(&mut parts)).await;
+            assert!(waited.is_err());
+            tokio::time::advance(waits).await;
+            drop(parts);
+            assert_eq!(guard.breaker.is_open(), blamed, "{waits:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_sends_a_little_and_then_nothing_has_failed_when_time_is_up() {
+        let guard = one_at_a_time();
+        let (silent, mut parts) = stream(&guard).await;
+        silent.send(Ok(Bytes::from_static(b"x"))).unwrap();
+        next_part(&mut parts).await.unwrap().unwrap();
+        let deadline = call_context().deadline;
+        let waited = timeout_at(deadline, next_part(&mut parts)).await;
         assert!(waited.is_err());
-        tokio::time::advance(STREAM_IDLE_MAX * 2).await;
         drop(parts);
         assert!(guard.breaker.is_open());
     }
