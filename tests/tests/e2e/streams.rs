@@ -32,6 +32,10 @@ async fn outcomes(place: &Place) -> Vec<Value> {
 async fn asked(place: &Place, node: &Node, kib: usize) -> TcpStream {
     let (_, key) = place.key(DAN_TEST, OWNER).await;
     let token = place.sandbox.token(DAN_TEST.scope, OWNER).await;
+    asked_with(node, &key, &token, kib).await
+}
+
+async fn asked_with(node: &Node, key: &str, token: &str, kib: usize) -> TcpStream {
     let (authority, _) = split_url(&node.api);
     let mut stream = TcpStream::connect(authority).await.unwrap();
     let head = format!(
@@ -154,4 +158,40 @@ async fn a_node_that_stops_lets_a_large_answer_end_and_one_that_is_killed_leaves
     stream.read_exact(&mut vec![0; MIB]).await.unwrap();
     node.kill();
     assert_eq!(outcomes(&place).await, ["intent", "delivered", "intent"]);
+}
+
+#[tokio::test]
+async fn a_large_answer_is_a_request_under_way_until_it_ends() {
+    let mut place = Place::new().await;
+    place.set("limits", "key_concurrent", 1);
+    let node = place.node().await;
+    let (_, key) = place.key(DAN_TEST, OWNER).await;
+    let token = place.sandbox.token(DAN_TEST.scope, OWNER).await;
+    let client = node.client(&key, &token);
+    let mut stream = asked_with(&node, &key, &token, 20 * 1024).await;
+    stream.read_exact(&mut [0; 1000]).await.unwrap();
+    let small = path(1, "");
+    client.get(&small).await.refused(429, 1029);
+    drop(stream);
+    until("it is over", async || {
+        client.get(&small).await.status.is_success().then_some(())
+    })
+    .await;
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_source_that_falls_silent_in_the_middle_is_given_up() {
+    if std::env::var_os("DAN_LONG").is_none() {
+        eprintln!("SKIPPED: takes half a minute; set DAN_LONG=1");
+        return;
+    }
+    let (place, node, client) = desk().await;
+    let call = client.call(Method::GET, &path(2000, "&slutt=stopp"));
+    assert!(call.try_send().await.is_err());
+    node.stop().await;
+    let rows = trail(&place).await;
+    let broken = rows.last().unwrap();
+    assert_eq!(broken["phase"], "broken_off");
+    assert_eq!(broken["detail"]["code"], 1013);
 }
