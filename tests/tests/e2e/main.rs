@@ -16,6 +16,7 @@ mod place;
 mod proxies;
 mod recorded;
 mod refusals;
+mod rotation;
 mod signing;
 mod state;
 mod stub;
