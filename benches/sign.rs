@@ -6,7 +6,6 @@
 use std::hint::black_box;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use dan_core::ports::{EnvelopeFormat, EvidencePart, Signable, Signer as _};
@@ -18,6 +17,7 @@ use dan_sign::key_ring::{KeyRing, KeySource, KeySpec};
 use dan_sign::private_key::PrivateKey;
 use dan_sign::rsa_key::RsaKey;
 use dan_sign::soft_key::SoftKey;
+use tokio::time::Instant;
 
 /// Sizes of bodies, in bytes.
 const BODIES: [usize; 2] = [1024, 64 * 1024];
