@@ -17,6 +17,7 @@ mod place;
 mod proxies;
 mod recorded;
 mod refusals;
+mod rotation;
 mod signing;
 mod state;
 mod streams;

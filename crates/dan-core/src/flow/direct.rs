@@ -1,6 +1,5 @@
 //! Authorize and harvest in one call. Nothing is stored but the record.
 
-use super::harvest::formed;
 use super::release::{Released, Wish};
 use super::{Call, Exchange};
 use crate::error::Fault;
@@ -25,7 +24,7 @@ impl Exchange {
             .unwrap_or_default();
         let tokens = wish.tokens.clone();
         let permit = self.permit_direct(call, application, tokens).await;
-        match permit.and_then(|permit| formed(permit, wish.presenter)) {
+        match permit.and_then(|permit| self.formed(permit, wish.presenter)) {
             Ok((permit, form)) => {
                 let shape = (wish.presenter, form);
                 self.fetch_and_release(permit, shape, call.ctx).await

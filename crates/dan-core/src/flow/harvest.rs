@@ -30,7 +30,7 @@ impl Exchange {
     ) -> Result<Released, Fault> {
         let tokens: OfferedTokens = wish.tokens.clone();
         let permit = self.permit_stored(call, id, dataset, tokens).await;
-        match permit.and_then(|permit| formed(permit, wish.presenter)) {
+        match permit.and_then(|permit| self.formed(permit, wish.presenter)) {
             Ok((permit, form)) => {
                 let shape = (wish.presenter, form);
                 self.fetch_and_release(permit, shape, call.ctx).await
@@ -140,12 +140,6 @@ impl Exchange {
             external_reference: permit.external_reference().map(str::to_owned),
         }
     }
-}
-
-/// The permit with the form its answer is to have.
-pub(super) fn formed(permit: Permit, presenter: &dyn Presenter) -> Result<(Permit, Form), Fault> {
-    let form = presenter.form(&permit.offer().dataset)?;
-    Ok((permit, form))
 }
 
 /// What the source gives; `whole` where nothing of it may leave before all of it is here.

@@ -1,7 +1,6 @@
 //! Harvest without a caller.
 
 use super::Exchange;
-use super::harvest::formed;
 use super::release::{Presenter, Released};
 use crate::error::Fault;
 use crate::ports::CallContext;
@@ -19,7 +18,7 @@ impl Exchange {
         ctx: &CallContext,
     ) -> Result<Released, Fault> {
         let permit = self.permit_open(dataset, identifier)?;
-        let (permit, form) = formed(permit, presenter)?;
+        let (permit, form) = self.formed(permit, presenter)?;
         self.fetch_and_release(permit, (presenter, form), ctx).await
     }
 }
