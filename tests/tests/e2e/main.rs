@@ -8,6 +8,7 @@
 mod attacks;
 mod catalogue;
 mod doctor;
+mod forms;
 mod identity;
 mod keys;
 mod operating;
@@ -16,8 +17,10 @@ mod place;
 mod proxies;
 mod recorded;
 mod refusals;
+mod rotation;
 mod signing;
 mod state;
+mod streams;
 mod stub;
 mod tls;
 mod transport;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dan_core::evidence::{Evidence, Harvest, SourceCall};
+use dan_core::evidence::{Arriving, Evidence, Harvest, SourceCall};
 use dan_core::ports::{
     CallContext, Clock, Fetch, FetchError, FetchReply, PortFuture, SourceError, SourceFailure,
 };
-use dan_core::statement::sha256;
+use dan_core::statement::{hex, sha256};
 use dan_core::time::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::CALLLESS_SOURCE;
@@ -24,8 +24,9 @@ use super::line::Line;
 use super::pages::Pages;
 use super::plan::{self, Plan, Prepared, Variant};
 use super::template::Unusable;
-use super::token::Brought;
+use super::token::{Brought, CallToken};
 use super::upstream::Upstream;
+use crate::arriving::{media_type_of, told};
 use crate::authorities::tokens::TokenIssuer;
 
 /// The outside, as a declared source needs it.
@@ -109,7 +110,7 @@ impl Answer {
     pub(crate) fn of_dataset(call: &str, harvest: Harvest, bytes: usize) -> Self {
         let document = match harvest.evidence {
             Evidence::Values(values) => compose::document_of(values),
-            Evidence::Binary { .. } => Value::Null,
+            Evidence::Binary { .. } | Evidence::Stream(_) => Value::Null,
         };
         Self {
             document,
@@ -240,31 +241,8 @@ impl Call {
         ports: &SourcePorts,
         ctx: &CallContext,
     ) -> Result<Answer, SourceError> {
-        let own = self.limited(ctx);
-        let upstream = prepared.upstream.as_ref();
-        let source = upstream.name.as_str();
-        let named = (source, self.id.as_str());
-        let token = &prepared.plan.token;
-        let authorization = match token.authorization(named, brought, ports, &own).await? {
-            Some(token) => Some(token),
-            None => upstream.authorization(named, ports, &own).await?,
-        };
-        let _place = upstream
-            .enter(own.deadline)
-            .await
-            .map_err(|_crowded| SourceError {
-                text: Some("the source is busy; try again later".to_owned()),
-                ..self.failed(source, Event::Timeout)
-            })?;
-        let line = Line {
-            call: self,
-            upstream,
-            authorization,
-            owner: brought.owner,
-            ports,
-            cut_short: own.deadline == ctx.deadline,
-            ctx: own,
-        };
+        let asked = (prepared.upstream.as_ref(), &prepared.plan.token);
+        let line = self.line(asked, brought, ports, ctx).await?;
         let mut left = prepared.requests.len();
         for request in prepared.requests {
             left = left.saturating_sub(1);
@@ -275,9 +253,84 @@ impl Call {
             if answered.reply.status == 404 && left > 0 {
                 continue;
             }
-            return self.read(upstream, &answered.reply, answered.at);
+            return self.read(line.upstream, &answered.reply, answered.at);
         }
-        Err(self.failed(source, Event::Status(404)))
+        Err(self.failed(&line.upstream.name, Event::Status(404)))
+    }
+
+    /// The same, for an answer that is passed on as it comes, at most `bytes_max` bytes of it. The time is for the head.
+    ///
+    /// # Errors
+    /// As [`Call::ask`]; and so does what arrives end.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        job: Job,
+        bytes_max: usize,
+        (brought, ports): (&Brought, &SourcePorts),
+        ctx: &CallContext,
+    ) -> Result<Arriving, SourceError> {
+        let Job::Ask(prepared) = job else {
+            let what = "another dataset cannot be passed on as bytes";
+            return Err(failure::misshapen(self.source_name(), what));
+        };
+        let asked = (prepared.upstream.as_ref(), &prepared.plan.token);
+        let line = self.line(asked, brought, ports, ctx).await?;
+        let mut left = prepared.requests.len();
+        for mut request in prepared.requests {
+            left = left.saturating_sub(1);
+            request.reply_bytes_max = bytes_max;
+            let reply = line.open(request).await?;
+            if reply.status == 404 && left > 0 {
+                continue;
+            }
+            self.check_status(&prepared.upstream.name, reply.status)?;
+            let (call, place) = (Arc::clone(self), line.place);
+            let source = prepared.upstream.name.clone();
+            let parts = told(reply.body, move |error| {
+                // The place among the calls is taken until the last byte is here.
+                let _taken = &place;
+                call.unanswered(&source, error)
+            });
+            return Ok(Arriving {
+                parts,
+                media_type: media_type_of(reply.media_type),
+                call: self.id.clone(),
+                retrieved_at: ports.clock.now(),
+            });
+        }
+        Err(self.failed(&prepared.upstream.name, Event::Status(404)))
+    }
+
+    /// A place among the calls to a source, and what it knows us by.
+    async fn line<'a>(
+        &'a self,
+        (upstream, token): (&'a Upstream, &CallToken),
+        brought: &Brought,
+        ports: &'a SourcePorts,
+        ctx: &CallContext,
+    ) -> Result<Line<'a>, SourceError> {
+        let own = self.limited(ctx);
+        let source = upstream.name.as_str();
+        let named = (source, self.id.as_str());
+        let authorization = match token.authorization(named, brought, ports, &own).await? {
+            Some(token) => Some(token),
+            None => upstream.authorization(named, ports, &own).await?,
+        };
+        let crowded = |_crowded| SourceError {
+            text: Some("the source is busy; try again later".to_owned()),
+            ..self.failed(source, Event::Timeout)
+        };
+        let place = upstream.enter(own.deadline).await.map_err(crowded)?;
+        Ok(Line {
+            call: self,
+            upstream,
+            authorization,
+            owner: brought.owner,
+            ports,
+            cut_short: own.deadline == ctx.deadline,
+            ctx: own,
+            place,
+        })
     }
 
     pub(crate) fn out_of_time(&self, source: &str) -> SourceError {
@@ -325,11 +378,8 @@ impl Call {
 
     /// What a reply says: a document, or a failure by the table.
     fn interpret(&self, upstream: &Upstream, reply: &FetchReply) -> Result<Value, SourceError> {
+        self.check_status(&upstream.name, reply.status)?;
         let failed = |event| self.failed(&upstream.name, event);
-        let success = (200..300).contains(&reply.status);
-        if !success || self.failures.names_status(reply.status) {
-            return Err(failed(Event::Status(reply.status)));
-        }
         if reply.body.is_empty() {
             return Err(failed(Event::Empty));
         }
@@ -346,5 +396,28 @@ impl Call {
                 SourceError { cause, ..failed }
             }
         })
+    }
+
+    /// Whether a status is one of success, and not one that the table gives another meaning.
+    fn check_status(&self, source: &str, status: u16) -> Result<(), SourceError> {
+        let success = (200..300).contains(&status);
+        if !success || self.failures.names_status(status) {
+            return Err(self.failed(source, Event::Status(status)));
+        }
+        Ok(())
+    }
+
+    /// What a recorded answer is, where it is passed on as bytes.
+    ///
+    /// # Errors
+    /// By the call's `fail` table.
+    pub(crate) fn read_bytes(
+        &self,
+        upstream: &Upstream,
+        reply: &FetchReply,
+    ) -> Result<Value, SourceError> {
+        self.check_status(&upstream.name, reply.status)?;
+        let sha256 = hex(&sha256(&reply.body));
+        Ok(json!({"bytes": reply.body.len(), "sha256": sha256}))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use dan_core::dataset::ValueType;
 use dan_core::evidence::{Evidence, EvidenceValue, Harvest};
 use dan_core::party::{Party, Realm};
 use dan_core::ports::{FetchReply, SourceError};
@@ -10,12 +11,12 @@ use dan_core::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Call, Job};
-use super::definition::Definition;
+use super::definition::{Definition, File};
 use super::document::{Document, Inputs};
 use super::failure::{self, Event, Meaning};
 use super::fan::Outcome;
 use super::faults::Fault;
-use super::gather::{Made, Ready, Run, Work};
+use super::gather::{Gathered, Made, Ready, Run, Work};
 use super::pages::{Pages, Unjoined};
 use super::upstream::Upstream;
 use crate::catalog_folder::problem::{Place, Problem};
@@ -142,10 +143,13 @@ impl Definition {
             now: example.now,
             fault,
         };
+        if let Some(file) = &self.file {
+            return self.canned_file(file, recorded, &inputs);
+        }
         let (harvest, _bytes) = self.canned(recorded, "", &inputs)?;
         match harvest.evidence {
             Evidence::Values(values) => Ok(values),
-            Evidence::Binary { .. } => Ok(Vec::new()),
+            Evidence::Binary { .. } | Evidence::Stream(_) => Ok(Vec::new()),
         }
     }
 
@@ -158,7 +162,43 @@ impl Definition {
         inputs: &Inputs<'_>,
     ) -> Result<(Harvest, usize), SourceError> {
         let mut document = Document::new(inputs, &self.parameters, &self.tables);
-        let mut run = Run::new(&self.calls, inputs, &mut document);
+        let gathered = self.gathered(recorded, prefix, inputs, &mut document)?;
+        let bytes = gathered.bytes;
+        Ok((self.shape(document, gathered, inputs)?, bytes))
+    }
+
+    /// The bytes that would be passed on, as their length and digest.
+    fn canned_file(
+        &self,
+        file: &File,
+        recorded: Recorded<'_>,
+        inputs: &Inputs<'_>,
+    ) -> Result<Vec<EvidenceValue>, SourceError> {
+        let mut document = Document::new(inputs, &self.parameters, &self.tables);
+        self.gathered(recorded, "", inputs, &mut document)?;
+        let canned = recorded.answers.get(&file.call.id).map(Vec::as_slice);
+        let job = file.call.prepare(inputs, &document)?;
+        let read = |upstream: &Upstream, reply: &FetchReply| file.call.read_bytes(upstream, reply);
+        let asked = (recorded, file.call.id.as_str());
+        let value = asked_in_turn(&file.call, job, canned.unwrap_or_default(), asked, read)?;
+        Ok(vec![EvidenceValue {
+            name: file.name.clone(),
+            value_type: ValueType::Binary,
+            source: self.publisher.clone(),
+            timestamp: Some(recorded.now),
+            mime_type: file.media_type.clone(),
+            value,
+        }])
+    }
+
+    fn gathered(
+        &self,
+        recorded: Recorded<'_>,
+        prefix: &str,
+        inputs: &Inputs<'_>,
+        document: &mut Document,
+    ) -> Result<Gathered, SourceError> {
+        let mut run = Run::new(&self.calls, inputs, document);
         loop {
             let ready = run.ready()?;
             if ready.is_empty() {
@@ -168,9 +208,7 @@ impl Definition {
                 run.record(at, made(&call, work, recorded, prefix))?;
             }
         }
-        let gathered = run.finish();
-        let bytes = gathered.bytes;
-        Ok((self.shape(document, gathered, inputs)?, bytes))
+        Ok(run.finish())
     }
 }
 
@@ -198,29 +236,52 @@ fn made(
     }
 }
 
-/// What a call makes of recorded answers, address by address.
+/// What a call makes of recorded answers.
 fn answer(
     call: &Call,
     job: Job,
     canned: &[Canned],
     (recorded, name): (Recorded<'_>, &str),
 ) -> Result<Answer, SourceError> {
-    let prepared = match job {
-        Job::Ask(prepared) => prepared,
+    let job = match job {
+        Job::Ask(prepared) => Job::Ask(prepared),
         Job::Dataset(composition) => {
             let (prefix, inputs) = (format!("{name}."), composition.inputs());
             let made = composition.definition.canned(recorded, &prefix, &inputs);
             return made.map(|(harvest, bytes)| Answer::of_dataset(&call.id, harvest, bytes));
         }
     };
+    let read = |upstream: &Upstream, reply: &FetchReply| call.read(upstream, reply, recorded.now);
+    asked_in_turn(
+        call,
+        job,
+        canned,
+        (recorded, name),
+        |upstream, reply| match &call.pages {
+            Some(pages) if recorded.fault.is_none_or(|(fails, _)| fails != name) => {
+                paged(call, upstream, pages, canned, recorded.now)
+            }
+            Some(_) | None => read(upstream, reply),
+        },
+    )
+}
+
+/// Recorded answers, address by address.
+fn asked_in_turn<T>(
+    call: &Call,
+    job: Job,
+    canned: &[Canned],
+    (recorded, name): (Recorded<'_>, &str),
+    read: impl Fn(&Upstream, &FetchReply) -> Result<T, SourceError>,
+) -> Result<T, SourceError> {
+    let Job::Ask(prepared) = job else {
+        return Err(failure::misshapen(call.source_name(), "another dataset"));
+    };
     let upstream = &prepared.upstream;
     if let Some((_, fault)) = recorded.fault.filter(|(fails, _)| *fails == name) {
         let reply = fault.reply(call.format.recorded(), upstream.reply_bytes_max);
         let reply = reply.map_err(|event| call.failed(&upstream.name, event))?;
-        return call.read(upstream, &reply, recorded.now);
-    }
-    if let Some(pages) = &call.pages {
-        return paged(call, upstream, pages, canned, recorded.now);
+        return read(upstream, &reply);
     }
     let mut left = prepared.requests.len();
     for one in canned.iter().take(prepared.requests.len()) {
@@ -229,7 +290,7 @@ fn answer(
         if reply.status == 404 && left > 0 {
             continue;
         }
-        return call.read(upstream, &reply, recorded.now);
+        return read(upstream, &reply);
     }
     Err(unrecorded(call, upstream))
 }

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use dan_core::party::OrgNumber;
-use dan_core::ports::{CallContext, FetchError, FetchRequest, Method, SourceError};
+use dan_core::ports::{CallContext, FetchError, FetchRequest, FetchStream, Method, SourceError};
 use dan_core::secret::Secret;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 
 use super::answered::Answered;
@@ -26,6 +27,8 @@ pub(crate) struct Line<'a> {
     pub(crate) ctx: CallContext,
     /// The request's own time ends before the call's.
     pub(crate) cut_short: bool,
+    /// Taken until the answer is here.
+    pub(crate) place: OwnedSemaphorePermit,
 }
 
 impl Line<'_> {
@@ -37,9 +40,24 @@ impl Line<'_> {
         if let Some(token) = &self.authorization {
             request.authorization = Some(Secret::new(token.expose().to_owned()));
         }
+        self.in_time(self.answered(request)).await
+    }
+
+    /// The head of an answer; the body follows as it is asked for. Never kept, never shared.
+    pub(crate) async fn open(&self, mut request: FetchRequest) -> Result<FetchStream, SourceError> {
+        if let Some(token) = &self.authorization {
+            request.authorization = Some(Secret::new(token.expose().to_owned()));
+        }
+        self.in_time(self.ports.fetch.open(request, &self.ctx))
+            .await
+    }
+
+    async fn in_time<T>(
+        &self,
+        asking: impl Future<Output = Result<T, FetchError>> + Send,
+    ) -> Result<T, SourceError> {
         let source = self.upstream.name.as_str();
-        let outcome = timeout_at(self.ctx.deadline, self.answered(request)).await;
-        match outcome {
+        match timeout_at(self.ctx.deadline, asking).await {
             Ok(Ok(answered)) => Ok(answered),
             Err(_) | Ok(Err(FetchError::Timeout)) if self.cut_short => {
                 Err(self.call.out_of_time(source))

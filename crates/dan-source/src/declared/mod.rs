@@ -139,7 +139,20 @@ impl Definition {
         let read = (inputs, &mut document);
         let gathered = gather::gather(&self.calls, read, brought, ports, ctx).await?;
         let bytes = gathered.bytes;
-        Ok((self.shape(document, gathered, inputs)?, bytes))
+        let Some(file) = &self.file else {
+            return Ok((self.shape(document, gathered, inputs)?, bytes));
+        };
+        let job = file.call.prepare(inputs, &document)?;
+        let asking = (brought, ports);
+        let mut arriving = file.call.open(job, file.bytes_max, asking, ctx).await?;
+        if let Some(media_type) = &file.media_type {
+            arriving.media_type.clone_from(media_type);
+        }
+        let harvest = Harvest {
+            evidence: Evidence::Stream(arriving),
+            calls: gathered.calls,
+        };
+        Ok((harvest, bytes))
     }
 
     /// What comes after the last answer: no waiting in here.
