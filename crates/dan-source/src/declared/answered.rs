@@ -31,7 +31,18 @@ pub(crate) struct Keeping {
     pub(crate) error_ms: i64,
 }
 
-type Outcome = Result<Arc<Answered>, FetchError>;
+/// Why there is no reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Missed {
+    /// The source was asked.
+    Fetch(FetchError),
+    /// It is left alone for now.
+    Resting,
+    /// Too many ask already.
+    Crowded,
+}
+
+type Outcome = Result<Arc<Answered>, Missed>;
 
 struct Entry {
     outcome: Outcome,
@@ -76,7 +87,9 @@ impl AnswerCache {
         let is_good = |answered: &Arc<Answered>| (200..300).contains(&answered.reply.status);
         let ms = match outcome {
             Ok(answered) if is_good(answered) => keeping.ok_ms,
-            Ok(_) | Err(_) => keeping.error_ms,
+            Ok(_) | Err(Missed::Fetch(_)) => keeping.error_ms,
+            // It was not asked.
+            Err(Missed::Resting | Missed::Crowded) => 0,
         };
         let body = outcome
             .as_ref()
@@ -163,7 +176,7 @@ mod tests {
         let cache = AnswerCache::default();
         cache.keep([1; 32], &answered(200, 3), KEEPING, at(0));
         cache.keep([2; 32], &answered(404, 0), KEEPING, at(0));
-        let down = Err(FetchError::Network("down".to_owned()));
+        let down = Err(Missed::Fetch(FetchError::Network("down".to_owned())));
         cache.keep([3; 32], &down, KEEPING, at(0));
         cache.keep(
             [4; 32],

@@ -20,6 +20,7 @@ use super::failure::{self, Event, FailureTable};
 use super::fan::Fan;
 use super::flight::Flights;
 use super::format::{Format, Unreadable};
+use super::gate::Gates;
 use super::line::Line;
 use super::pages::Pages;
 use super::plan::{self, Plan, Prepared, Variant};
@@ -42,6 +43,8 @@ pub struct SourcePorts {
     pub cache: Arc<AnswerCache>,
     /// Questions under way.
     pub(crate) flights: Arc<Flights>,
+    /// Which sources are left alone.
+    pub gates: Arc<Gates>,
 }
 
 impl SourcePorts {
@@ -54,10 +57,11 @@ impl SourcePorts {
     ) -> Self {
         Self {
             fetch,
-            clock,
             tokens,
             cache: Arc::default(),
             flights: Arc::default(),
+            gates: Arc::new(Gates::new(Arc::clone(&clock))),
+            clock,
         }
     }
 }
@@ -279,12 +283,12 @@ impl Call {
         for mut request in prepared.requests {
             left = left.saturating_sub(1);
             request.reply_bytes_max = bytes_max;
-            let reply = line.open(request).await?;
+            let (reply, place) = line.open(request).await?;
             if reply.status == 404 && left > 0 {
                 continue;
             }
             self.check_status(&prepared.upstream.name, reply.status)?;
-            let (call, place) = (Arc::clone(self), line.place);
+            let call = Arc::clone(self);
             let source = prepared.upstream.name.clone();
             let parts = told(reply.body, move |error| {
                 // The place among the calls is taken until the last byte is here.
@@ -316,11 +320,6 @@ impl Call {
             Some(token) => Some(token),
             None => upstream.authorization(named, ports, &own).await?,
         };
-        let crowded = |_crowded| SourceError {
-            text: Some("the source is busy; try again later".to_owned()),
-            ..self.failed(source, Event::Timeout)
-        };
-        let place = upstream.enter(own.deadline).await.map_err(crowded)?;
         Ok(Line {
             call: self,
             upstream,
@@ -329,7 +328,6 @@ impl Call {
             ports,
             cut_short: own.deadline == ctx.deadline,
             ctx: own,
-            place,
         })
     }
 

@@ -11,12 +11,12 @@ use dan_core::ports::{FetchError, FetchRequest, Method};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use super::answered::Answered;
+use super::answered::{Answered, Missed};
 
 /// SHA-256 of a request and for whom it is made: holds no identity number in clear.
 pub(crate) type RequestKey = [u8; 32];
 
-type Outcome = Result<Arc<Answered>, FetchError>;
+type Outcome = Result<Arc<Answered>, Missed>;
 
 /// Questions under way.
 #[derive(Default)]
@@ -108,7 +108,7 @@ impl Flights {
             // An error means that the asker is gone without an answer.
             let told = waiting.wait_for(Option::is_some).await;
             match told.ok().and_then(|told| told.clone()) {
-                Some(Err(FetchError::Timeout)) | None => {}
+                Some(Err(Missed::Fetch(FetchError::Timeout))) | None => {}
                 Some(outcome) => return outcome,
             }
             match self.turn(key) {
@@ -234,7 +234,7 @@ mod tests {
         let (release, gate) = oneshot::channel::<()>();
         let late = flights.join([1; 32], async {
             gate.await.unwrap();
-            Err(FetchError::Timeout)
+            Err(Missed::Fetch(FetchError::Timeout))
         });
         let other = flights.join([1; 32], async { answered(200) });
         let go = async { release.send(()).unwrap() };

@@ -9,13 +9,16 @@ use dan_core::secret::Secret;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout_at;
 
-use super::answered::Answered;
+use super::answered::{Answered, Missed};
 use super::call::{Answer, Call, SourcePorts};
 use super::failure::{self, Event};
 use super::flight;
+use super::gate::Gate;
 use super::gather::HARVEST_BYTES_MAX;
 use super::pages::{Pages, Unjoined};
 use super::upstream::Upstream;
+use crate::breaker::Pass;
+use crate::protect::{DETAIL_BUSY, DETAIL_RESTING};
 
 /// A source that is being asked: a place there, and what it knows us by.
 pub(crate) struct Line<'a> {
@@ -27,8 +30,6 @@ pub(crate) struct Line<'a> {
     pub(crate) ctx: CallContext,
     /// The request's own time ends before the call's.
     pub(crate) cut_short: bool,
-    /// Taken until the answer is here.
-    pub(crate) place: OwnedSemaphorePermit,
 }
 
 impl Line<'_> {
@@ -43,31 +44,60 @@ impl Line<'_> {
         self.in_time(self.answered(request)).await
     }
 
-    /// The head of an answer; the body follows as it is asked for. Never kept, never shared.
-    pub(crate) async fn open(&self, mut request: FetchRequest) -> Result<FetchStream, SourceError> {
+    /// The head of an answer; the body follows as it is asked for, and the place among the calls is
+    /// held until then. Never kept, never shared, never asked for twice.
+    pub(crate) async fn open(
+        &self,
+        mut request: FetchRequest,
+    ) -> Result<(FetchStream, OwnedSemaphorePermit), SourceError> {
         if let Some(token) = &self.authorization {
             request.authorization = Some(Secret::new(token.expose().to_owned()));
         }
-        self.in_time(self.ports.fetch.open(request, &self.ctx))
-            .await
+        self.in_time(async {
+            let gate = self.ports.gates.of(&self.upstream.name);
+            let (place, pass) = self.enter(&gate).await?;
+            let opened = self.ports.fetch.open(request, &self.ctx).await;
+            let came = opened.as_ref();
+            gate.settle(pass, came.map(|reply| (reply.status, reply.retry_after_s)));
+            opened.map(|reply| (reply, place)).map_err(Missed::Fetch)
+        })
+        .await
+    }
+
+    /// A place among the calls to the source, and leave to ask it.
+    async fn enter(&self, gate: &Gate) -> Result<(OwnedSemaphorePermit, Pass), Missed> {
+        let place = self.upstream.enter(self.ctx.deadline).await;
+        let place = place.map_err(|_crowded| Missed::Crowded)?;
+        let pass = gate.admit().ok_or(Missed::Resting)?;
+        Ok((place, pass.until(self.ctx.deadline)))
     }
 
     async fn in_time<T>(
         &self,
-        asking: impl Future<Output = Result<T, FetchError>> + Send,
+        asking: impl Future<Output = Result<T, Missed>> + Send,
     ) -> Result<T, SourceError> {
         let source = self.upstream.name.as_str();
         match timeout_at(self.ctx.deadline, asking).await {
             Ok(Ok(answered)) => Ok(answered),
-            Err(_) | Ok(Err(FetchError::Timeout)) if self.cut_short => {
+            Err(_) | Ok(Err(Missed::Fetch(FetchError::Timeout))) if self.cut_short => {
                 Err(self.call.out_of_time(source))
             }
-            Err(_) | Ok(Err(FetchError::Timeout)) => Err(self.call.failed(source, Event::Timeout)),
-            Ok(Err(error)) => Err(self.call.unanswered(source, &error)),
+            Err(_) | Ok(Err(Missed::Fetch(FetchError::Timeout))) => {
+                Err(self.call.failed(source, Event::Timeout))
+            }
+            Ok(Err(Missed::Fetch(error))) => Err(self.call.unanswered(source, &error)),
+            Ok(Err(Missed::Resting)) => {
+                let text = "the source has failed too often, or asks for a pause; try again later";
+                Err(failure::not_asked(source, DETAIL_RESTING, text))
+            }
+            Ok(Err(Missed::Crowded)) => {
+                let text = "too many requests wait for the source; try again later";
+                Err(failure::not_asked(source, DETAIL_BUSY, text))
+            }
         }
     }
 
-    async fn answered(&self, request: FetchRequest) -> Result<Arc<Answered>, FetchError> {
+    async fn answered(&self, request: FetchRequest) -> Result<Arc<Answered>, Missed> {
         // What is sent may change something at the source: it is sent each time.
         if request.method == Method::Post {
             return self.ask(request).await;
@@ -86,10 +116,24 @@ impl Line<'_> {
         outcome
     }
 
-    async fn ask(&self, request: FetchRequest) -> Result<Arc<Answered>, FetchError> {
-        let reply = self.ports.fetch.fetch(request, &self.ctx).await?;
-        let at = self.ports.clock.now();
-        Ok(Arc::new(Answered { reply, at }))
+    async fn ask(&self, request: FetchRequest) -> Result<Arc<Answered>, Missed> {
+        let gate = self.ports.gates.of(&self.upstream.name);
+        let mut again = request.method == Method::Get;
+        loop {
+            let (_place, pass) = self.enter(&gate).await?;
+            let came = self.ports.fetch.fetch(request.copied(), &self.ctx).await;
+            let told = came.as_ref();
+            gate.settle(pass, told.map(|reply| (reply.status, reply.retry_after_s)));
+            match came {
+                Ok(reply) => {
+                    let at = self.ports.clock.now();
+                    return Ok(Arc::new(Answered { reply, at }));
+                }
+                // Nothing has come back, and asking changes nothing at the source (RFC 9110 §9.2.2).
+                Err(FetchError::Network(_)) if again && gate.may_retry() => again = false,
+                Err(error) => return Err(Missed::Fetch(error)),
+            }
+        }
     }
 
     /// Asks for one part after another.

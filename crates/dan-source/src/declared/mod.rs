@@ -18,6 +18,7 @@ mod fan;
 mod faults;
 mod flight;
 mod format;
+mod gate;
 mod gather;
 mod json;
 mod line;
@@ -47,6 +48,7 @@ pub use answered::{AnswerCache, CACHE_BYTES_MAX};
 pub use call::SourcePorts;
 pub(crate) use compose::DEPTH_MAX as COMPOSITION_DEPTH_MAX;
 pub use definition::Definition;
+pub use gate::{Gates, PAUSE_S_MAX};
 pub use gather::HARVEST_BYTES_MAX;
 pub use upstream::{
     CALL_TIMEOUT_S_DEFAULT, PARALLEL_DEFAULT, PARALLEL_MAX, REPLY_BYTES_DEFAULT, REPLY_BYTES_MAX,

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::call::SourcePorts;
 use super::token;
 use crate::authorities::tokens::{ClientCredentials, bearer};
+use crate::protect::WAIT_MS_MAX;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dan_core::ports::{CallContext, FetchRequest, SourceError};
@@ -115,7 +117,9 @@ impl Upstream {
         }
         let _queued = Queued::join(self)?;
         let waiting = Arc::clone(&self.slots).acquire_owned();
-        match timeout_at(deadline, waiting).await {
+        let patience = Instant::now().checked_add(Duration::from_millis(WAIT_MS_MAX));
+        let until = patience.map_or(deadline, |patience| patience.min(deadline));
+        match timeout_at(until, waiting).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(Crowded),
         }

@@ -91,12 +91,7 @@ async fn what_is_kept_for_one_owner_is_not_given_to_another() {
 
 #[tokio::test]
 async fn failures_are_kept_only_where_the_definition_says_so() {
-    let failing = || {
-        Outside::new([(
-            "/units/991825827",
-            Reply::Fails(FetchError::Network("x".to_owned())),
-        )])
-    };
+    let failing = || Outside::new([("/units/991825827", Reply::Fails(FetchError::TooLarge))]);
     for (cache, asked) in [("\"1m\"", 2), ("{ ok = \"1m\", error = \"1m\" }", 1)] {
         let definition = definition(&call(&format!(
             "get = \"/units/{{subject.org}}\"\ncache = {cache}"

@@ -4,6 +4,7 @@ mod answers;
 mod bodies;
 mod calls;
 mod composed;
+mod gates;
 mod kept;
 mod oauth;
 mod requests;
