@@ -80,8 +80,7 @@ impl Definition {
         if component.is_some() {
             return component;
         }
-        let mut upstreams = self.calls.iter().flat_map(|call| call.upstreams());
-        let upstream = upstreams.find(|it| it.unset.is_some())?;
+        let upstream = self.calls.iter().find_map(|call| call.unset())?;
         let setting = upstream.unset.as_deref().unwrap_or_default();
         Some(format!(
             "the source {} needs the setting `{setting}`; add it under [settings]",
