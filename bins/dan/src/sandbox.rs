@@ -10,7 +10,9 @@ use dan_auth::claims::LIFETIME_S_DEFAULT;
 use dan_core::limits::LimitSettings;
 use dan_core::ports::{Batch, Clock as _, Entropy as _, KeyGrant, Write};
 use dan_core::secret::Secret;
-use dan_sandbox::{PLUGIN_KEY, Parties, Sandbox, SandboxConfig, parties};
+use dan_sandbox::{
+    PLUGIN_KEY, PRODUCTS_LOGIN, Parties, ROADS_KEY, Sandbox, SandboxConfig, parties,
+};
 use dan_sign::soft_key::SoftKey;
 use serde::Serialize;
 use tempfile::TempDir;
@@ -169,6 +171,7 @@ fn config(args: &EdgeArgs, outside: &Sandbox, folder: &Path) -> Result<Config, M
         .map(|path| std::path::absolute(path).unwrap_or(path.clone()));
     config.registry.url = outside.register_url();
     config.settings = settings(outside);
+    config.secrets = secrets(folder)?;
     config.issuers = vec![issuer(outside)];
     config.plugins = vec![Plugin {
         name: "sandbox-plugin".to_owned(),
@@ -215,10 +218,26 @@ fn settings(outside: &Sandbox) -> BTreeMap<String, String> {
         ("skatt", outside.skatt_url()),
         ("freg", outside.freg_url()),
         ("skatt_person", outside.skatt_person_url()),
+        ("produkter", outside.products_url()),
+        ("arbeidstilsynet", outside.labour_url()),
+        ("vegvesen", outside.roads_url()),
     ]
     .into_iter()
     .map(|(name, url)| (name.to_owned(), url))
+    .chain(outside.tilda_urls())
     .collect()
+}
+
+/// What it calls the secrets that those sources want.
+fn secrets(folder: &Path) -> Result<BTreeMap<String, SecretRef>, Misuse> {
+    [("produkter", PRODUCTS_LOGIN), ("vegvesen", ROADS_KEY)]
+        .into_iter()
+        .map(|(name, value)| {
+            let file = format!("{name}.secret");
+            let kept = keep(folder, &file, || Ok(Secret::new(value.to_owned())))?;
+            Ok((name.to_owned(), kept))
+        })
+        .collect()
 }
 
 /// The sandbox's identity provider; all that it can say is to be tried.

@@ -12,6 +12,10 @@
 //! | `/plugin/api/…` | a plugin of the existing kind | `sandbox-plugin` |
 //! | `/skatt_person/…` | the tax basis of a person, for a token | `skatt_person` |
 //! | `/freg/…` | the population register, for a token | `freg` |
+//! | `/produkter` | the SOAP service for certificates of registration, for a login | `produkter` |
+//! | `/arbeidstilsynet/…` | registers of the labour inspection | `arbeidstilsynet` |
+//! | `/vegvesen/verksted/{org}` | workshops, for a key | `vegvesen` |
+//! | `/tilda/{agency}/…` | inspection authorities, one service each, for a token | `tilda-{agency}` |
 //! | `/altinn/…` | Altinn 3: exchange of tokens, rights, roles, for a token | `altinn` |
 //! | `PUT`, `DELETE /control/faults/{name}` | makes a service fail, or ends it | |
 //! | `GET`, `DELETE /control/calls/{name}` | counts its calls, or starts over | |
@@ -54,6 +58,7 @@ mod register;
 mod reply;
 mod ring;
 mod server;
+mod services;
 mod units;
 mod upstream;
 mod wish;
@@ -73,6 +78,8 @@ use crate::server::World;
 
 pub use crate::people::{Parties, parties};
 pub use crate::plugin::PLUGIN_KEY;
+pub use crate::upstream::products::PRODUCTS_LOGIN;
+pub use crate::upstream::roads::ROADS_KEY;
 
 /// Tells the time in milliseconds since the Unix epoch, UTC.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -193,6 +200,40 @@ impl Sandbox {
     #[must_use]
     pub fn freg_url(&self) -> String {
         format!("{}{}", self.base_url(), upstream::freg::PATH)
+    }
+
+    /// The source `produkter`: `settings.produkter` of the configuration. Its login is [`PRODUCTS_LOGIN`].
+    #[must_use]
+    pub fn products_url(&self) -> String {
+        format!("{}{}", self.base_url(), upstream::products::PATH)
+    }
+
+    /// The source `arbeidstilsynet`: `settings.arbeidstilsynet` of the configuration.
+    #[must_use]
+    pub fn labour_url(&self) -> String {
+        format!("{}{}", self.base_url(), upstream::labour::PATH)
+    }
+
+    /// The source `vegvesen`: `settings.vegvesen` of the configuration. Its key is [`ROADS_KEY`].
+    #[must_use]
+    pub fn roads_url(&self) -> String {
+        format!("{}{}", self.base_url(), upstream::roads::PATH)
+    }
+
+    /// The inspection authorities: name of the setting (`tilda_brann`) and address of each.
+    #[must_use]
+    pub fn tilda_urls(&self) -> Vec<(String, String)> {
+        let agencies = upstream::tilda::AGENCIES.iter();
+        let address = |agency: &upstream::tilda::Agency| {
+            let place = format!(
+                "{}/{}/{}",
+                self.base_url(),
+                upstream::tilda::FOLDER,
+                agency.key()
+            );
+            (agency.source.replace('-', "_"), place)
+        };
+        agencies.map(address).collect()
     }
 
     /// Altinn 3. 998997801 has given 991825827 the role DAGL, and 992037601 the right to `read` the resource `dan-test`.

@@ -18,11 +18,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::Clock;
-use crate::control::{Control, Service};
+use crate::control::Control;
 use crate::fault::Dropped;
 use crate::issuer::{GENERATOR_PATH, Issuer, ROTATE_PATH};
 use crate::reply::{self, Call, Reply};
-use crate::{altinn, plugin, register, upstream};
+use crate::services::{Handler, Service};
 
 /// Connections open at once; further ones wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4096;
@@ -95,7 +95,7 @@ impl World {
     async fn answer(self: Arc<Self>, request: http::Request<Incoming>) -> Result<Reply, Dropped> {
         let (head, body) = request.into_parts();
         let service = Service::of_path(head.uri.path());
-        let ticket = service.map(|service| self.control.enter(service, &head));
+        let ticket = service.and_then(|service| self.control.enter(service.name, &head));
         let body = match read(body).await? {
             Ok(body) => body,
             Err(refusal) => return Ok(refusal),
@@ -107,15 +107,9 @@ impl World {
         }
         let call = Call::new(head, body);
         let now = (self.clock)();
-        Ok(match service {
-            Some(Service::Issuer) => self.issuer.answer(&call, now).await,
-            Some(Service::Register) => register::answer(&call, &self.base, now),
-            Some(Service::Testdata) => upstream::testdata::answer(&call),
-            Some(Service::Skatt) => upstream::skatt::answer(&call),
-            Some(Service::SkattPerson) => upstream::skatt_person::answer(&call, &self.issuer, now),
-            Some(Service::Freg) => upstream::freg::answer(&call, &self.issuer, now),
-            Some(Service::Altinn) => altinn::answer(&call, &self.issuer, now),
-            Some(Service::Plugin) => plugin::answer(&call, now),
+        Ok(match service.map(|service| service.handler) {
+            Some(Handler::Issuer) => self.issuer.answer(&call, now).await,
+            Some(Handler::Plain(answer)) => answer(&self, &call, now),
             None if call.path() == GENERATOR_PATH => self.issuer.generate(&call, now).await,
             None if call.path() == ROTATE_PATH => self.issuer.rotate(&call).await,
             None if call.path().starts_with("/control/") => self.control.answer(&call),

@@ -50,7 +50,14 @@ pub(crate) fn read(
         Some(_) => Some(UNSET_ADDRESS.to_owned()),
         None => text.and_then(|text| address(&text, environment, problems)),
     };
-    let credential = credential(&mut section, environment);
+    // Nor does such a node have its secret.
+    let invented = Environment::invented();
+    let secrets = if unset.is_some() {
+        &invented
+    } else {
+        environment
+    };
+    let credential = credential(&mut section, secrets);
     let limits = limits(&mut section);
     section.not_built(&["breaker", "egress", "retry", "cache", "fixtures"]);
     section.finish();

@@ -103,7 +103,8 @@ fn form(fields: &[(String, Template)], document: &Document) -> Result<String, Un
 }
 
 /// What is inserted can end neither an attribute nor an element (XML 1.0 §2.4); characters that no
-/// XML has are refused (§2.2).
+/// XML has are refused (§2.2). So is a value that is missing: no element is left out for it, and an
+/// empty one would be another question.
 fn xml(template: &Template, document: &Document) -> Result<String, Unusable> {
     let mut text = String::new();
     for piece in &template.0 {
@@ -111,7 +112,8 @@ fn xml(template: &Template, document: &Document) -> Result<String, Unusable> {
             Piece::Text(part) => text.push_str(part),
             Piece::Setting(value) => escape(value, &mut text)?,
             Piece::Insert(insert) => {
-                escape(&insert.value(document)?.unwrap_or_default(), &mut text)?;
+                let missing = || Unusable(format!("{} is missing", insert.name()));
+                escape(&insert.value(document)?.ok_or_else(missing)?, &mut text)?;
             }
         }
     }

@@ -165,11 +165,7 @@ impl Call {
             .iter()
             .filter_map(|variant| variant.when.as_ref())
             .any(|when| when.mentions(name));
-        in_variants
-            || self
-                .each
-                .as_ref()
-                .is_some_and(|each| each.list.mentions(name))
+        in_variants || self.each.as_ref().is_some_and(|each| each.mentions(name))
     }
 
     /// Every way it may be made in.
@@ -184,6 +180,16 @@ impl Call {
     /// Every source it may ask by itself, not those of another dataset.
     pub(crate) fn upstreams(&self) -> Vec<&Arc<Upstream>> {
         self.plans().flat_map(|plan| plan.upstreams()).collect()
+    }
+
+    /// A source without which this node cannot make the call. Where the items of a list have one
+    /// each, and a failure of one is told, the call can do without some of them.
+    pub(crate) fn unset(&self) -> Option<&Upstream> {
+        let upstreams = self.upstreams();
+        let tolerant = self.each.as_ref().is_some_and(|each| each.failed.is_some());
+        let spared = tolerant && upstreams.iter().any(|it| it.unset.is_none());
+        let mut missing = upstreams.into_iter().filter(|it| it.unset.is_some());
+        missing.next().filter(|_| !spared).map(AsRef::as_ref)
     }
 
     /// Makes the call. Dropping it closes the exchange.
@@ -315,6 +321,13 @@ impl Call {
     ) -> Result<Line<'a>, SourceError> {
         let own = self.limited(ctx);
         let source = upstream.name.as_str();
+        if upstream.unset.is_some() {
+            return Err(failure::unusable(
+                source,
+                &self.id,
+                "this node is not set up for it",
+            ));
+        }
         let named = (source, self.id.as_str());
         let authorization = match token.authorization(named, brought, ports, &own).await? {
             Some(token) => Some(token),

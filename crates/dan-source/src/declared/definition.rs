@@ -95,8 +95,7 @@ impl Definition {
         if component.is_some() {
             return component;
         }
-        let mut upstreams = self.all_calls().flat_map(|call| call.upstreams());
-        let upstream = upstreams.find(|it| it.unset.is_some())?;
+        let upstream = self.all_calls().find_map(|call| call.unset())?;
         let setting = upstream.unset.as_deref().unwrap_or_default();
         Some(format!(
             "the source {} needs the setting `{setting}`; add it under [settings]",

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::call::{Answer, Call, Job, SourcePorts};
 use super::document::Document;
-use super::expression::Expr;
+use super::expression::{Expr, is_true};
 use super::failure;
 use super::gather::stopped;
 use super::template::{Template, Unusable};
@@ -29,9 +29,17 @@ const LIST_BUDGET: Budget = Budget {
     output_bytes: 4 * 1024 * 1024,
 };
 
-/// `for_each`, `width`, `answer` and `failed`.
+/// What judging one item may cost.
+const ITEM_BUDGET: Budget = Budget {
+    steps: 10_000,
+    output_bytes: 64 * 1024,
+};
+
+/// `for_each`, `when`, `width`, `answer` and `failed`.
 pub(crate) struct Fan {
     pub(crate) list: Expr,
+    /// The call is made for an item for which this is true; one that cannot be judged is left out.
+    pub(crate) when: Option<Expr>,
     pub(crate) width: usize,
     /// Members that are added to the answer for an item.
     pub(crate) answer: Vec<(String, Template)>,
@@ -46,15 +54,34 @@ pub(crate) struct Outcome {
 }
 
 impl Fan {
-    /// The list as it is now.
+    /// The items as they are now, those that `when` leaves out apart.
     ///
     /// # Errors
-    /// [`failure::misshapen`] when it is none, or too long.
+    /// [`failure::misshapen`] when the list is none, or too long.
     pub(crate) fn items(
         &self,
         call: &Call,
-        document: &Document,
+        document: &mut Document,
     ) -> Result<Vec<Value>, SourceError> {
+        let mut items = self.list(call, document)?;
+        if let Some(when) = &self.when {
+            items.retain(|item| {
+                document.set("item", item.clone());
+                let verdict = when.search(document.whole(), ITEM_BUDGET);
+                verdict.is_ok_and(|value| is_true(&value))
+            });
+            document.set("item", Value::Null);
+        }
+        Ok(items)
+    }
+
+    /// Whether its list or its condition mentions this name.
+    pub(crate) fn mentions(&self, name: &str) -> bool {
+        let in_when = self.when.as_ref().is_some_and(|when| when.mentions(name));
+        in_when || self.list.mentions(name)
+    }
+
+    fn list(&self, call: &Call, document: &Document) -> Result<Vec<Value>, SourceError> {
         let wrong = |what: &str| {
             failure::misshapen(
                 call.source_name(),

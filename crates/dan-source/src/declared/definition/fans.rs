@@ -1,4 +1,4 @@
-//! Reads `for_each`, `width`, `answer` and `failed` of a `[[call]]`.
+//! Reads `for_each`, `when`, `width`, `answer` and `failed` of a `[[call]]`.
 
 use super::plans::{Reading, template_text};
 use crate::catalog_folder::section::Section;
@@ -15,9 +15,10 @@ pub(super) fn read<'a>(section: &mut Section<'_>, reading: &mut Reading<'a>) -> 
     let text = section.text("for_each");
     let width = section.number("width", 1..=WIDTH_MAX);
     let Some(text) = text else {
-        let written = width.is_some() || section.has("answer") || section.has("failed");
-        if written {
-            let what = "`width`, `answer` and `failed` belong to `for_each`, which is not there";
+        let others = ["when", "width", "answer", "failed"];
+        if others.iter().any(|key| section.has(key)) {
+            let what =
+                "`when`, `width`, `answer` and `failed` belong to `for_each`, which is not there";
             let hint = "add for_each = \"…\", a list to make the call for, or leave them out";
             problems.hint(section.place(), what, hint);
         }
@@ -35,14 +36,20 @@ pub(super) fn read<'a>(section: &mut Section<'_>, reading: &mut Reading<'a>) -> 
         .flatten()
         .collect();
     reading.rows = Some(rows);
-    if let Some(list) = &list {
-        reading.reads.extend(list.names().map(str::to_owned));
+    let when = section.text("when").and_then(|text| {
+        Expr::compile(&text.value, &reading.names.expressions(true))
+            .map_err(|mistake| problems.report(&text.place, mistake))
+            .ok()
+    });
+    for expression in list.iter().chain(&when) {
+        reading.reads.extend(expression.names().map(str::to_owned));
     }
     let width = width.map_or(WIDTH_DEFAULT, |width| width.value);
     let answer = members(section, "answer", reading).unwrap_or_default();
     let failed = members(section, "failed", reading);
     Some(Fan {
         list: list?,
+        when,
         width: usize::try_from(width).unwrap_or(1),
         answer,
         failed,

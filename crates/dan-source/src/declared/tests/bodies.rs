@@ -73,14 +73,20 @@ async fn what_is_inserted_is_encoded_for_forms_and_xml() {
 }
 
 #[tokio::test]
-async fn a_value_that_no_xml_has_is_not_sent() {
-    let definition = definition(&posted("xml = '<a>{param.navn}</a>'"));
-    let outside = Outside::new([]);
-    let parameters = [("navn", json!("a\u{1}b"))];
-    let made = harvest_with(&definition, &outside, &parameters, &call_context()).await;
-    let error = made.expect_err("it cannot be written");
-    assert_eq!((error.failure, error.detail), (SourceFailure::Refused, 5));
-    assert_eq!(outside.urls(), [""; 0]);
+async fn a_value_that_no_xml_has_or_that_is_missing_is_not_sent() {
+    for (value, body) in [
+        ("a\u{1}b", "xml = '<a>{param.navn}</a>'"),
+        (" ", "xml = '<a>{param.navn}</a>'"),
+        ("a", "soap = '<a b=\"{subject.person}\">{param.navn}</a>'"),
+    ] {
+        let definition = definition(&posted(body));
+        let outside = Outside::new([]);
+        let parameters = [("navn", json!(value))];
+        let made = harvest_with(&definition, &outside, &parameters, &call_context()).await;
+        let error = made.expect_err("it cannot be written");
+        assert_eq!((error.failure, error.detail), (SourceFailure::Refused, 5));
+        assert_eq!(outside.urls(), [""; 0]);
+    }
 }
 
 fn read_as(format: &str, fail: &str) -> String {

@@ -88,6 +88,53 @@ async fn an_item_that_fails_is_told_and_takes_no_other_with_it() {
 }
 
 #[tokio::test]
+async fn items_may_be_chosen_by_the_request_and_what_cannot_be_judged_is_left_out() {
+    let parameter = "[[parameter]]\nname = \"kilder\"\ntype = \"string\"\n";
+    let body = FAN.replace(
+        "width = 2",
+        "when = \"!param.kilder || contains(param.kilder, item.org)\"",
+    );
+    let definition = definition_with(&format!("{parameter}{body}"), SOURCE, TABLE);
+    let reply = || Reply::Json(json!({}));
+    let outside = Outside::new([(ONE, reply()), (TWO, reply())]);
+    let cases = [(" ", 2), ("2", 1), ("1;2", 2), ("3", 0), ("x", 0)];
+    for (chosen, asked) in cases {
+        let before = outside.urls().len();
+        let sent = [("kilder", json!(chosen))];
+        let made = harvest_with(&definition, &outside, &sent, &call_context()).await;
+        let made = made.expect("an answer");
+        assert_eq!(outside.urls().len() - before, asked, "{chosen}");
+        let made = values(&made);
+        assert_eq!(made.as_array().map(Vec::len), Some(asked), "{chosen}");
+    }
+    let unjudged = FAN.replace("width = 2", "when = \"contains(item.no, item.org)\"");
+    let definition = definition_with(&unjudged, SOURCE, TABLE);
+    let made = harvest(&definition, &Outside::new([])).await;
+    assert_eq!(values(&made.expect("an answer")), json!([]));
+}
+
+#[tokio::test]
+async fn a_source_this_node_is_not_set_up_for_fails_its_items_only() {
+    let fish = "address = \"{setting.fish}\"\n[credential]\nbasic = \"secret:nokey\"\n";
+    let table = [TABLE[0], ("sources/fish.toml", fish)];
+    let definition = definition_with(FAN, SOURCE, &table);
+    assert_eq!(definition.unset(), None);
+    let outside = Outside::new([(ONE, Reply::Json(json!({})))]);
+    let made = harvest(&definition, &outside).await.expect("one answers");
+    let why = "the source cannot be asked: this node is not set up for it";
+    let expected = json!([
+        ["rapport", {"status": "ok", "by": "Arbeid"}, "Arbeid"],
+        ["rapport", {"status": "feil", "by": "Fisk", "why": why}, "Fisk"],
+    ]);
+    assert_eq!(values(&made), expected);
+    assert_eq!(outside.urls().len(), 1);
+    let neither = "address = \"{setting.neither}\"\n";
+    let definition = definition_with(FAN, neither, &table);
+    let told = definition.unset().unwrap_or_default();
+    assert!(told.contains("needs the setting"), "{told}");
+}
+
+#[tokio::test]
 async fn without_words_for_a_failure_one_item_fails_the_call() {
     let lines: Vec<&str> = FAN
         .lines()
