@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use crate::commands::verify::VerifyArgs;
+
 /// Version and commit, as `--version` shows them.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("DAN_COMMIT"), ")");
 
@@ -54,7 +56,7 @@ pub struct DanArgs {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check an answer with the published keys; offline, years later
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
     /// API keys of consumers
     Keys {
         /// What to do
@@ -94,29 +96,6 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-}
-
-/// What to verify, and with which keys.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// File with the body, byte for byte as received
-    #[arg(long, value_name = "FILE", requires = "signature", required_unless_present_any = ["jose", "cose"])]
-    pub body: Option<PathBuf>,
-    /// File with the value of the X-Signature-JWT header
-    #[arg(long, value_name = "FILE", requires = "body")]
-    pub signature: Option<PathBuf>,
-    /// File with one self-contained JWS (Accept: application/jose)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["body", "cose"])]
-    pub jose: Option<PathBuf>,
-    /// File with one `COSE_Sign1` (Accept: application/cose)
-    #[arg(long, value_name = "FILE", conflicts_with = "body")]
-    pub cose: Option<PathBuf>,
-    /// The node's key set: a file, or its address /.well-known/jwks.json
-    #[arg(long, value_name = "FILE|URL")]
-    pub jwks: String,
-    /// Machine-readable
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// API keys.

@@ -5,6 +5,7 @@
 //! may be a stub instead that plays recorded answers. Only loopback is used; what a test waits for is
 //! looked for again and again until a deadline.
 
+mod archive;
 mod attacks;
 mod catalogue;
 mod doctor;
@@ -21,3 +22,4 @@ mod state;
 mod stub;
 mod tls;
 mod transport;
+mod verify;

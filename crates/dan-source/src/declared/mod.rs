@@ -15,6 +15,7 @@ mod json;
 mod mapping;
 mod minimise;
 mod parameter;
+mod replay;
 pub(crate) mod template;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use dan_core::statement::sha256;
 
 pub use call::SourcePorts;
 pub use definition::Definition;
+pub use replay::Replay;
 pub use upstream::{
     CALL_TIMEOUT_S_DEFAULT, PARALLEL_DEFAULT, PARALLEL_MAX, REPLY_BYTES_DEFAULT, REPLY_BYTES_MAX,
 };
