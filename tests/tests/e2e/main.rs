@@ -14,6 +14,8 @@ mod keys;
 mod operating;
 mod outages;
 mod place;
+mod proof_page;
+mod proof_snippet;
 mod proxies;
 mod recorded;
 mod refusals;
