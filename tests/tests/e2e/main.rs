@@ -25,3 +25,4 @@ mod stub;
 mod tls;
 mod transport;
 mod verify;
+mod verify_page;
