@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::jwk::Validity;
 use crate::moment::rfc3339;
+use crate::public_key::Algorithm;
 
 /// Why an answer does not verify. `Display` is one sentence; text taken from the signature is
 /// quoted, escaped and cut to 64 characters.
@@ -23,10 +24,22 @@ pub enum VerifyError {
         /// Where it departs from that.
         why: String,
     },
-    /// Signed with something else than ES256, or not at all.
+    /// Signed with something else than ES256 or RS256, or not at all.
     Algorithm {
         /// What the header says.
         found: String,
+    },
+    /// The header says another algorithm than the key is for.
+    OtherAlgorithm {
+        /// What the header says.
+        found: Algorithm,
+        /// What the key is for.
+        wanted: Algorithm,
+    },
+    /// This build cannot check signatures of this algorithm.
+    Unavailable {
+        /// The algorithm.
+        algorithm: Algorithm,
     },
     /// The header demands an extension; none is supported (RFC 7515 §4.1.11, RFC 9052 §3.1).
     Critical,
@@ -39,7 +52,7 @@ pub enum VerifyError {
     },
     /// The protected header names no key.
     NoKid,
-    /// The key set has no such key for ES256.
+    /// The key set has no such key for signatures.
     UnknownKid {
         /// The key that the signature names.
         kid: String,
@@ -48,6 +61,8 @@ pub enum VerifyError {
     BadSignature,
     /// The statement has no `SHA256PayloadDigest`.
     NoDigest,
+    /// The signed object carries no evidence, or not in a form that is known.
+    NoEvidence,
     /// The body is not the one that was signed.
     OtherBody {
         /// Digest in the statement.
@@ -85,8 +100,6 @@ pub enum VerifyError {
         /// The claim.
         claim: &'static str,
     },
-    /// There is no evidence inside what was signed.
-    NoEvidence,
     /// At the moment asked about, it was not signed yet.
     SignedLater {
         /// `iat` of the statement, seconds since 1970.
@@ -165,8 +178,17 @@ impl fmt::Display for VerifyError {
             Self::Malformed { what, why } => write!(f, "not {what}: {why}"),
             Self::Algorithm { found } => write!(
                 f,
-                "the signature says algorithm {}; only ES256 is accepted",
+                "the signature says algorithm {}; only ES256 and RS256 are accepted",
                 quoted(found)
+            ),
+            Self::OtherAlgorithm { found, wanted } => write!(
+                f,
+                "the signature says {found}, but the key that it names is one for {wanted}"
+            ),
+            Self::Unavailable { algorithm } => write!(
+                f,
+                "this program was built without {algorithm} and cannot check the signature; use \
+                 one that was built with the feature `aws-lc`"
             ),
             Self::Critical => f.write_str("the signature demands an extension that is not known"),
             Self::WrongType { expected, found } => write!(
@@ -177,13 +199,14 @@ impl fmt::Display for VerifyError {
             Self::NoKid => f.write_str("the signature does not say which key made it"),
             Self::UnknownKid { kid } => write!(
                 f,
-                "the key set has no ES256 key named {}, which the signature names",
+                "the key set has no signing key named {}, which the signature names",
                 quoted(kid)
             ),
             Self::BadSignature => {
                 f.write_str("the signature does not belong to this content and this key")
             }
             Self::NoDigest => f.write_str("the statement has no SHA256PayloadDigest"),
+            Self::NoEvidence => f.write_str("there is no evidence beside the statement"),
             Self::OtherBody { stated, actual } => write!(
                 f,
                 "the body is not the one that was signed: its SHA-256 is {actual}, the statement \
@@ -201,7 +224,6 @@ impl fmt::Display for VerifyError {
                 f,
                 "what was signed is no statement about an answer: `{claim}` is missing or has another form"
             ),
-            Self::NoEvidence => f.write_str("there is no evidence inside what was signed"),
             Self::BeforeUse { .. }
             | Self::AfterRetirement { .. }
             | Self::SignedLater { .. }

@@ -3,7 +3,7 @@
 //! No async, no network, no clock: the reader brings the answer, its signature and the key set.
 //! [`verify_detached`] checks a body against the value of its `X-Signature-JWT`, [`verify_jose`] and
 //! [`verify_cose`] an answer that carries its evidence within. The formats themselves, both ways,
-//! are in [`jws`], [`cose`] and [`jwk`]; private keys are elsewhere, behind [`Sign`].
+//! are in [`jws`], [`cose`], [`payload`] and [`jwk`]; private keys are elsewhere, behind [`Sign`].
 //!
 //! ```
 //! use dan_verify::{Expect, Language, VerifyError, verify_detached};
@@ -33,6 +33,8 @@ mod expect;
 pub mod jwk;
 pub mod jws;
 pub mod moment;
+mod numbers;
+pub mod payload;
 pub mod public_key;
 mod sentence;
 mod sign;
@@ -45,5 +47,5 @@ pub use error::{VerifyError, quoted};
 pub use expect::{Difference, Expect};
 pub use sentence::Language;
 pub use sign::Sign;
-pub use statement::{DIGEST_PREFIX, ORGANISATION_PREFIX, SourceAnswer, Statement};
+pub use statement::{DIGEST_PREFIX, Enclosed, ORGANISATION_PREFIX, SourceAnswer, Statement};
 pub use verify::{EARLY_SECONDS_MAX, Verified, verify_cose, verify_detached, verify_jose};

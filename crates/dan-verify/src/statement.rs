@@ -6,11 +6,12 @@
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dan_json::digest::{hex, sha256};
 use serde_json::{Map, Value};
 
 use crate::error::VerifyError;
+use crate::payload;
 use crate::verify::Verified;
 
 /// How a Norwegian organisation begins in a claim (ISO 6523: 0192).
@@ -81,31 +82,28 @@ impl Verified {
         Statement::read(&self.claims)
     }
 
-    /// The evidence inside a JOSE or COSE answer, byte for byte as it would have been the body of a
-    /// plain one.
+    /// The evidence inside a JOSE or COSE answer.
     ///
     /// # Errors
-    /// [`VerifyError::NoEvidence`] when there is none inside, and [`VerifyError::OtherBody`] when it is not what
-    /// the statement's `SHA256PayloadDigest` says.
-    pub fn evidence(&self) -> Result<Vec<u8>, VerifyError> {
-        let bytes = match (
-            self.claims.get("evidence"),
-            self.claims.get("evidence_base64"),
-        ) {
-            (Some(json), None) => json.to_string().into_bytes(),
-            (None, Some(Value::String(text))) => STANDARD
-                .decode(text)
-                .map_err(|error| VerifyError::malformed("evidence in base64", error.to_string()))?,
-            (None | Some(_), _) => return Err(VerifyError::NoEvidence),
-        };
+    /// [`VerifyError::NoEvidence`] when there is none inside, as beside a signature of its own.
+    pub fn evidence(&self) -> Result<Enclosed, VerifyError> {
+        let bytes = payload::body(&self.claims).ok_or(VerifyError::NoEvidence)?;
         let stated = self.statement()?.payload_digest;
-        let actual = hex(&sha256(&bytes));
-        if stated == actual {
-            Ok(bytes)
-        } else {
-            Err(VerifyError::OtherBody { stated, actual })
-        }
+        Ok(Enclosed {
+            is_original: hex(&sha256(&bytes)) == stated,
+            bytes,
+        })
     }
+}
+
+/// Evidence that was inside what was signed. It has no `Debug`: it may be about a person.
+pub struct Enclosed {
+    /// The evidence as a body.
+    pub bytes: Vec<u8>,
+    /// True when it is the body byte for byte, of which the statement has the digest. False where
+    /// COSE holds it as a value: the signature covers the value, and these bytes are that value as
+    /// JSON, with members in another order and numbers perhaps written otherwise.
+    pub is_original: bool,
 }
 
 impl Statement {
@@ -373,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn evidence_inside_is_what_its_digest_says() {
+    fn evidence_inside_is_told_to_be_the_body_or_not() {
         for (name, value, body) in [
             ("evidence", json!({"a": [1, "å"]}), r#"{"a":[1,"å"]}"#),
             ("evidence", Value::Null, "null"),
@@ -383,17 +381,18 @@ mod tests {
             let mut claims = with(name, value);
             let digest = hex(&sha256(body.as_bytes()));
             claims.insert("SHA256PayloadDigest".to_owned(), json!(digest));
-            let inside = verified(claims.clone()).evidence();
-            assert_eq!(inside.unwrap(), body.as_bytes(), "{body}");
+            let inside = verified(claims.clone()).evidence().ok().unwrap();
+            assert_eq!(inside.bytes, body.as_bytes(), "{body}");
+            assert!(inside.is_original);
             claims.insert("SHA256PayloadDigest".to_owned(), json!("00"));
-            let other = verified(claims).evidence();
-            assert!(matches!(other, Err(VerifyError::OtherBody { .. })));
+            assert!(!verified(claims).evidence().ok().unwrap().is_original);
         }
         let none = verified(claims()).evidence();
-        assert_eq!(none, Err(VerifyError::NoEvidence));
+        assert_eq!(none.err(), Some(VerifyError::NoEvidence));
         let mut both = with("evidence", json!(1));
         both.insert("evidence_base64".to_owned(), json!("MQ=="));
-        assert_eq!(verified(both).evidence(), Err(VerifyError::NoEvidence));
+        let both = verified(both).evidence();
+        assert_eq!(both.err(), Some(VerifyError::NoEvidence));
     }
 
     #[test]

@@ -21,5 +21,6 @@ pub(crate) fn check(body: &[u8], signature: &str, keys: &str) -> Result<String, 
 /// The evidence inside an envelope.
 pub(crate) fn open(envelope: &str, keys: &str) -> Result<Vec<u8>, String> {
     let verified = verify_jose(envelope, keys).map_err(|error| error.to_string())?;
-    verified.evidence().map_err(|error| error.to_string())
+    let evidence = verified.evidence().map_err(|error| error.to_string())?;
+    Ok(evidence.bytes)
 }

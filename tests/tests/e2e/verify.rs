@@ -65,7 +65,9 @@ async fn each_form_of_an_answer_is_told_in_words() {
         values["OrganizationNumber"],
         COMPANY.parse::<u64>().unwrap()
     );
-    assert_eq!(fs::read_to_string(archive.path("cose.out")).unwrap(), out);
+    // COSE keeps the value, and not in which order its members stood.
+    let out = fs::read_to_string(archive.path("cose.out")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), values);
 }
 
 #[tokio::test]
@@ -190,7 +192,7 @@ async fn a_view_is_made_again_from_what_the_source_answered() {
             "byte for byte",
         ),
         ("--jose @jose.body", "one by one"),
-        ("--cose @cose.body", "byte for byte"),
+        ("--cose @cose.body", "the same value"),
     ] {
         let said = archive
             .verify(&format!("{form} --origin @origin"))

@@ -1,7 +1,6 @@
 //! Shape, sign, hand out. What leaves is what was hashed, byte for byte.
 
 use bytes::Bytes;
-use serde_json::Value;
 
 use super::Exchange;
 use super::gate::Permit;
@@ -9,7 +8,7 @@ use crate::audit::Phase;
 use crate::error::{Code, Fault};
 use crate::evidence::{DatasetStatus, Evidence, Harvest};
 use crate::inquiry::OfferedTokens;
-use crate::ports::{CallContext, EnvelopeFormat, SignError, Write};
+use crate::ports::{CallContext, EnvelopeFormat, EvidencePart, SignError, Signable, Write};
 use crate::statement::{
     SUBJECT_SALT_BYTES, Statement, hex, party_claim, sha256, source_claims, view_digest,
 };
@@ -110,7 +109,7 @@ impl Exchange {
         let signature = self
             .ports
             .signer
-            .sign(claims.as_bytes(), EnvelopeFormat::Jwt, now, ctx)
+            .sign(claims.as_str().into(), EnvelopeFormat::Jwt, now, ctx)
             .await
             .map_err(sign_fault)?;
         let signature = String::from_utf8(signature)
@@ -138,13 +137,19 @@ impl Exchange {
             Form::Jose => (EnvelopeFormat::Jose, "application/jose"),
             Form::Cose => (EnvelopeFormat::Cose, "application/cose"),
         };
-        let statement = self.statement(permit, harvest, &presented, ctx);
-        let payload = payload_of(&statement, &presented)?;
         let now = self.now();
+        if !self.ports.signer.can_sign(format, now) {
+            return Err(not_signable(media_type));
+        }
+        let statement = to_json(&self.statement(permit, harvest, &presented, ctx))?;
+        let signable = Signable {
+            statement: &statement,
+            evidence: Some(evidence_part(&presented)),
+        };
         let body = self
             .ports
             .signer
-            .sign(payload.as_bytes(), format, now, ctx)
+            .sign(signable, format, now, ctx)
             .await
             .map_err(sign_fault)?;
         Ok(Presented {
@@ -221,33 +226,24 @@ impl Exchange {
     }
 }
 
-/// The statement with the body as a further member: JSON as it is, anything else as base64.
-fn payload_of(statement: &Statement, presented: &Presented) -> Result<String, Fault> {
-    let broken = |error: serde_json::Error| Fault::new(Code::InternalServerError).because(error);
-    let Value::Object(mut members) = serde_json::to_value(statement).map_err(broken)? else {
-        return Err(Fault::new(Code::InternalServerError));
-    };
-    let (name, evidence) = evidence_member(presented);
-    members.insert(name.to_owned(), evidence);
-    to_json(&members)
+/// The body as the signer is to take it.
+fn evidence_part(presented: &Presented) -> EvidencePart<'_> {
+    if presented.media_type.as_deref() == Some("application/json") {
+        EvidencePart::Json(&presented.body)
+    } else {
+        EvidencePart::Bytes(&presented.body)
+    }
 }
 
-/// JSON stands as it is only where it comes out byte for byte as it was answered: numbers written
-/// otherwise, spaces or a member that stands twice would not match `payload_digest`.
-fn evidence_member(presented: &Presented) -> (&'static str, Value) {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    let is_json = presented.media_type.as_deref() == Some("application/json");
-    let read = is_json
-        .then(|| serde_json::from_slice::<Value>(&presented.body).ok())
-        .flatten();
-    match read {
-        Some(value) if value.to_string().as_bytes() == &presented.body[..] => ("evidence", value),
-        _ => (
-            "evidence_base64",
-            Value::from(STANDARD.encode(&presented.body)),
-        ),
-    }
+/// No key of this node makes what the client asks for; another form it can have.
+fn not_signable(media_type: &str) -> Fault {
+    /// RFC 9110 §15.5.7.
+    const NOT_ACCEPTABLE: u16 = 406;
+    let text = format!(
+        "this node has no key that signs {media_type}; ask for application/jose, or leave Accept out and take the \
+         signature from X-Signature-JWT"
+    );
+    Fault::with(Code::InvalidEvidenceRequest, text).status(NOT_ACCEPTABLE)
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String, Fault> {
@@ -257,32 +253,4 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, Fault> {
 
 fn sign_fault(error: SignError) -> Fault {
     Fault::with(Code::InternalServerError, "the answer could not be signed").because(error.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn evidence_stands_as_json_only_where_it_comes_out_as_it_was_answered() {
-        for (body, expected) in [
-            (r#"{"b":1,"a":"sj\u00f8"}"#, "evidence_base64"),
-            (r#"{"b":1,"a":[true,null,"x"]}"#, "evidence"),
-            ("null", "evidence"),
-            (r#"{"a": 1}"#, "evidence_base64"),
-            (r#"{"a":1,"a":2}"#, "evidence_base64"),
-            (r#"{"a":1E2}"#, "evidence_base64"),
-            (r#"{"a":123456789012345678901234567890}"#, "evidence_base64"),
-            ("{", "evidence_base64"),
-            ("", "evidence_base64"),
-        ] {
-            let presented = Presented {
-                body: Bytes::from_static(body.as_bytes()),
-                media_type: Some("application/json".to_owned()),
-                query: None,
-                form: Form::Plain,
-            };
-            assert_eq!(evidence_member(&presented).0, expected, "{body}");
-        }
-    }
 }

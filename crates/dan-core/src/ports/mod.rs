@@ -25,7 +25,7 @@ pub use keys::{
     IssuedKey, KEY_LIST_MAX, KEY_NAME_CHARS_MAX, KeyDesk, KeyError, KeyGrant, ListedKey,
     OVERLAP_DAYS_MAX,
 };
-pub use sign::{EnvelopeFormat, SignError, Signer};
+pub use sign::{EnvelopeFormat, EvidencePart, SignError, Signable, Signer};
 pub use source::{HarvestOrder, Source, SourceError, SourceFailure};
 pub use store::{
     AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, Store, StoreError,

@@ -18,9 +18,9 @@ use crate::flow::{Ports, Settings};
 use crate::inquiry::ValidityDays;
 use crate::party::Realm;
 use crate::ports::{
-    CallContext, Clock, ConsentError, ConsentState, Consents, Entropy, EnvelopeFormat, Fact,
-    FactError, FactQuery, Facts, HarvestOrder, PortFuture, SignError, Signer, Source, SourceError,
-    Unit,
+    CallContext, Clock, ConsentError, ConsentState, Consents, Entropy, EnvelopeFormat,
+    EvidencePart, Fact, FactError, FactQuery, Facts, HarvestOrder, PortFuture, SignError, Signable,
+    Signer, Source, SourceError, Unit,
 };
 use crate::time::Timestamp;
 
@@ -230,7 +230,7 @@ impl Source for FakeSource {
     }
 }
 
-/// Signs nothing: `header.payload.signature` with the payload in clear.
+/// Signs nothing: the format, a dot, the statement in clear, and behind a space the evidence.
 #[derive(Debug, Default)]
 pub struct FakeSigner;
 
@@ -239,15 +239,22 @@ impl Signer for FakeSigner {
         r#"{"keys":[]}"#.to_owned()
     }
 
+    fn can_sign(&self, _format: EnvelopeFormat, _now: Timestamp) -> bool {
+        true
+    }
+
     fn sign<'a>(
         &'a self,
-        payload: &'a [u8],
+        signable: Signable<'a>,
         format: EnvelopeFormat,
         _now: Timestamp,
         _ctx: &'a CallContext,
     ) -> PortFuture<'a, Result<Vec<u8>, SignError>> {
-        let mut text = format!("{format:?}.").into_bytes();
-        text.extend_from_slice(payload);
+        let mut text = format!("{format:?}.{}", signable.statement).into_bytes();
+        if let Some(EvidencePart::Json(body) | EvidencePart::Bytes(body)) = signable.evidence {
+            text.push(b' ');
+            text.extend_from_slice(body);
+        }
         Box::pin(async move { Ok(text) })
     }
 }

@@ -7,7 +7,7 @@ mod origin;
 mod report;
 
 use dan_core::time::Timestamp;
-use dan_verify::{Expect, Statement, Verified, VerifyError};
+use dan_verify::{Enclosed, Expect, Statement, Verified, VerifyError};
 use dan_verify::{verify_cose, verify_detached, verify_jose};
 
 pub use args::{AnswerArgs, OriginArgs, RequiredArgs, VerifyArgs};
@@ -48,14 +48,14 @@ pub async fn run(args: &VerifyArgs) -> Ending {
     if outcome == Outcome::Yes
         && let Some(out) = &args.out
     {
-        std::fs::write(out, &body)
+        std::fs::write(out, &body.bytes)
             .map_err(|error| Misuse(format!("cannot write {}: {error}", out.display())))?;
     }
     Ok(outcome)
 }
 
 /// What was verified, and the body: beside the signature, or inside it.
-type Checked = Result<(Verified, Vec<u8>), VerifyError>;
+type Checked = Result<(Verified, Enclosed), VerifyError>;
 
 fn checked(answer: &AnswerArgs, keys: &str) -> Result<Checked, Misuse> {
     let inside = |verified: Result<Verified, VerifyError>| {
@@ -65,8 +65,12 @@ fn checked(answer: &AnswerArgs, keys: &str) -> Result<Checked, Misuse> {
     };
     match (&answer.body, &answer.signature, &answer.jose, &answer.cose) {
         (Some(body), Some(signature), None, None) => {
-            let body = files::bytes(body)?;
-            let verified = verify_detached(&body, &files::text(signature)?, keys);
+            let bytes = files::bytes(body)?;
+            let verified = verify_detached(&bytes, &files::text(signature)?, keys);
+            let body = Enclosed {
+                bytes,
+                is_original: true,
+            };
             Ok(verified.map(|verified| (verified, body)))
         }
         (None, None, Some(file), None) => Ok(inside(verify_jose(&files::text(file)?, keys))),

@@ -15,7 +15,7 @@ use dan_core::statement::{hex, sha256, view_digest};
 use dan_core::time::Timestamp;
 use dan_source::catalog_folder::{Declared, Environment, load};
 use dan_source::declared::Replay;
-use dan_verify::Statement;
+use dan_verify::{Enclosed, Statement};
 use serde_json::Value;
 
 use super::args::OriginArgs;
@@ -60,7 +60,7 @@ type Origin = (Option<String>, Bytes);
 pub(super) fn steps(
     args: &OriginArgs,
     statement: &Statement,
-    body: &[u8],
+    body: &Enclosed,
     subject: Option<&str>,
 ) -> Result<Vec<Step>, Misuse> {
     let answers = args.origin.iter().map(|file| files::bytes(file));
@@ -217,7 +217,7 @@ impl Remade<'_> {
         &self,
         origins: &[Origin],
         query: Option<&str>,
-        body: &[u8],
+        body: &Enclosed,
     ) -> Result<String, String> {
         let at = Timestamp::parse(&self.statement.retrieved_at)
             .ok_or("the statement does not say when the source answered")?;
@@ -283,7 +283,7 @@ impl Remade<'_> {
         &self,
         values: Vec<EvidenceValue>,
         query: Option<&str>,
-        body: &[u8],
+        body: &Enclosed,
     ) -> Result<String, String> {
         let evidence = Evidence::Values(values);
         let moment = Timestamp::from_ms(0);
@@ -299,10 +299,13 @@ impl Remade<'_> {
                 .map_err(|fault| format!("it cannot be made again: {}", told(&fault)))
         };
         let bare = shaped(false, query)?;
-        if bare.body == body {
+        if bare.body == body.bytes {
             return Ok("made again from the origin, byte for byte".to_owned());
         }
-        let Some(given) = envelope(body) else {
+        if !body.is_original && same_value(&bare.body, &body.bytes) {
+            return Ok("made again from the origin, the same value".to_owned());
+        }
+        let Some(given) = envelope(&body.bytes) else {
             return Err("made again from the origin, it is another".to_owned());
         };
         let again = envelope(&shaped(true, None)?.body).unwrap_or_default();
@@ -312,6 +315,12 @@ impl Remade<'_> {
             given.len()
         ))
     }
+}
+
+/// Whether two texts are one JSON value, in whatever order its members stand: COSE keeps the value only.
+fn same_value(one: &[u8], other: &[u8]) -> bool {
+    let read = |text| serde_json::from_slice::<Value>(text).ok();
+    read(one).is_some_and(|one| Some(one) == read(other))
 }
 
 /// The values of an enveloped body.
@@ -369,6 +378,10 @@ mod tests {
     }
 
     fn ask(statement: &Statement, body: &[u8]) -> Vec<Step> {
+        ask_of(statement, body, true)
+    }
+
+    fn ask_of(statement: &Statement, body: &[u8], is_original: bool) -> Vec<Step> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("origin");
         std::fs::write(&file, ORIGIN).unwrap();
@@ -378,7 +391,11 @@ mod tests {
             query: None,
             parameters: Vec::new(),
         };
-        steps(&args, statement, body, None)
+        let body = Enclosed {
+            bytes: body.to_vec(),
+            is_original,
+        };
+        steps(&args, statement, &body, None)
             .map_err(|misuse| misuse.0)
             .unwrap()
     }
@@ -401,6 +418,16 @@ mod tests {
         let steps = ask(&known, other.as_bytes());
         assert!(problem(&steps).starts_with("view: "), "{}", problem(&steps));
         assert!(problem(&ask(&known, b"")).starts_with("view: "));
+    }
+
+    #[test]
+    fn of_a_value_from_cose_the_order_of_members_does_not_count() {
+        let sorted = br#"{"HomePage":"b","OrganizationName":"A","OrganizationNumber":992037601}"#;
+        let known = statement(|_| {});
+        assert_eq!(problem(&ask_of(&known, sorted, false)), "");
+        assert!(problem(&ask(&known, sorted)).starts_with("view: "));
+        let other = br#"{"HomePage":"c","OrganizationName":"A","OrganizationNumber":992037601}"#;
+        assert!(problem(&ask_of(&known, other, false)).starts_with("view: "));
     }
 
     #[test]
