@@ -69,13 +69,7 @@ impl Archive {
     }
 
     fn kept(&self, name: &str, answer: Answer) -> Answer {
-        let answer = answer.ok();
-        let signature = answer.header("x-signature-jwt").unwrap();
-        self.scratch.write(&format!("{name}.body"), &answer.body);
-        // As `curl` and an editor leave it.
-        self.scratch
-            .write(&format!("{name}.sig"), format!("{signature}\n"));
-        answer
+        keep(&self.scratch, name, answer)
     }
 
     /// The path of a file as an argument.
@@ -101,4 +95,14 @@ impl Archive {
         }));
         self.scratch.dan(&all).await
     }
+}
+
+/// Keeps an answer as `{name}.body` and `{name}.sig`.
+pub(crate) fn keep(scratch: &Scratch, name: &str, answer: Answer) -> Answer {
+    let answer = answer.ok();
+    let signature = answer.header("x-signature-jwt").unwrap();
+    scratch.write(&format!("{name}.body"), &answer.body);
+    // As `curl` and an editor leave it.
+    scratch.write(&format!("{name}.sig"), format!("{signature}\n"));
+    answer
 }

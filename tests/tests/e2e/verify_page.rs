@@ -6,19 +6,22 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dan_tests::browser::{Browser, installed};
-use dan_tests::consumer::{COMPANY, OTHER_COMPANY, PERSON};
+use dan_tests::consumer::{COMPANY, EBEVIS, OTHER_COMPANY, OWNER, PERSON};
+use dan_tests::node::Scratch;
 use dan_verify::jwk::{PublishedKey, Validity, to_json};
 use dan_verify::jws::Purpose;
 use dan_verify::payload::{self, Evidence};
 use dan_verify::public_key::PublicKey;
 use dan_verify::{Language, Sign, Verified, VerifyError, cose, jws};
 use dan_verify::{verify_cose, verify_detached, verify_jose};
+use http::Method;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::archive::Archive;
+use crate::archive::{Archive, keep};
+use crate::place::{DATASET, Place, shown};
 
 fn page() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -39,13 +42,13 @@ struct Shown {
 
 struct Desk<'a> {
     browser: Browser,
-    archive: &'a Archive,
+    scratch: &'a Scratch,
 }
 
 impl<'a> Desk<'a> {
-    fn new(archive: &'a Archive) -> Option<Self> {
+    fn new(scratch: &'a Scratch) -> Option<Self> {
         let browser = Browser::open(&installed()?, &page());
-        Some(Self { browser, archive })
+        Some(Self { browser, scratch })
     }
 
     fn speak(&mut self, language: &str) {
@@ -68,7 +71,7 @@ impl<'a> Desk<'a> {
             ("#keys", Some(keys)),
         ];
         for (input, name) in files {
-            let file = name.map(|name| self.archive.path(name));
+            let file = name.map(|name| self.scratch.path(name));
             self.browser.choose(input, file.as_deref());
         }
     }
@@ -91,7 +94,7 @@ impl<'a> Desk<'a> {
 
     /// What the crate says of the same files.
     fn ours(&self, (answer, signature, keys): Chosen<'_>) -> Result<Verified, VerifyError> {
-        let bytes = |name: &str| std::fs::read(self.archive.path(name)).unwrap();
+        let bytes = |name: &str| std::fs::read(self.scratch.path(name)).unwrap();
         let text = |name: &str| String::from_utf8_lossy(&bytes(name)).into_owned();
         let (body, keys) = (bytes(answer), text(keys));
         let inside = |verified: Verified| {
@@ -139,7 +142,7 @@ async fn the_page_says_of_real_answers_what_the_crate_says() {
     archive.keep_as("jose", "application/jose", "").await;
     archive.keep_as("cose", "application/cose", "").await;
     archive.keep_person("person").await;
-    let Some(mut desk) = Desk::new(&archive) else {
+    let Some(mut desk) = Desk::new(&archive.scratch) else {
         return;
     };
     assert!(desk.agree(("plain.body", Some("plain.sig"), "keys.json")));
@@ -222,7 +225,7 @@ fn about_whom(desk: &mut Desk<'_>) {
 
 /// All files at once onto the page, in any order: each finds its place.
 fn dropped(desk: &mut Desk<'_>) {
-    let encoded = |name: &str| STANDARD.encode(std::fs::read(desk.archive.path(name)).unwrap());
+    let encoded = |name: &str| STANDARD.encode(std::fs::read(desk.scratch.path(name)).unwrap());
     for files in [
         vec!["keys.json", "plain.body", "plain.sig"],
         vec!["plain.sig", "keys.json", "plain.body"],
@@ -258,20 +261,20 @@ impl Sign for Key {
 /// Signs what no node of ours would.
 struct Hand<'a> {
     key: Key,
-    archive: &'a Archive,
+    scratch: &'a Scratch,
 }
 
 impl<'a> Hand<'a> {
-    fn new(archive: &'a Archive) -> Self {
+    fn new(scratch: &'a Scratch) -> Self {
         let key = Key(SigningKey::from_slice(&[7; 32]).unwrap());
-        Self { key, archive }
+        Self { key, scratch }
     }
 
     fn publish(&self, name: &str, validity: Validity) -> Value {
         let key = PublicKey::new(*self.key.0.verifying_key());
         let jwk = to_json("hand", &PublishedKey { key, validity });
         let set: Value = serde_json::from_str(&format!("{{\"keys\":[{jwk}]}}")).unwrap();
-        self.archive.scratch.write(name, set.to_string());
+        self.scratch.write(name, set.to_string());
         set
     }
 
@@ -291,7 +294,7 @@ impl<'a> Hand<'a> {
     fn sign(&self, payload: &str) {
         let header = jws::header(Purpose::Jwt, "hand");
         let signature = jws::sign(&header, payload.as_bytes(), &self.key).unwrap();
-        self.archive.scratch.write("hand.sig", signature);
+        self.scratch.write("hand.sig", signature);
     }
 }
 
@@ -311,10 +314,10 @@ const BY_HAND: Chosen<'_> = ("one", Some("hand.sig"), "hand.json");
 async fn the_page_words_and_refuses_strange_statements_as_the_crate_does() {
     type Change = fn(&mut Map<String, Value>);
     let archive = Archive::new().await;
-    let Some(mut desk) = Desk::new(&archive) else {
+    let Some(mut desk) = Desk::new(&archive.scratch) else {
         return;
     };
-    let hand = Hand::new(&archive);
+    let hand = Hand::new(&archive.scratch);
     let keys = hand.publish("hand.json", Validity::default());
     archive.scratch.write("one", "1");
     let set = |claims: &mut Map<String, Value>, name: &str, value: Value| {
@@ -439,15 +442,14 @@ fn by_key(desk: &mut Desk<'_>, hand: &Hand<'_>, keys: &Value) {
     ] {
         let mut changed = keys.clone();
         changed["keys"][0][name] = value;
-        hand.archive.scratch.write("hand.json", changed.to_string());
+        hand.scratch.write("hand.json", changed.to_string());
         assert!(!desk.agree(BY_HAND), "{name}");
     }
     let key = &keys["keys"][0];
-    hand.archive
-        .scratch
+    hand.scratch
         .write("hand.json", json!({"keys": [key, key]}).to_string());
     assert!(!desk.agree(BY_HAND), "a key twice");
-    hand.archive.scratch.write("hand.json", keys.to_string());
+    hand.scratch.write("hand.json", keys.to_string());
     assert!(desk.agree(BY_HAND));
 }
 
@@ -476,14 +478,14 @@ fn enveloped(desk: &mut Desk<'_>, hand: &Hand<'_>) {
         let signed = payload::jose(&statement, evidence).unwrap();
         let header = jws::header(Purpose::Jose, "hand");
         let envelope = jws::sign(&header, signed.as_bytes(), &hand.key).unwrap();
-        hand.archive.scratch.write("envelope", envelope);
+        hand.scratch.write("envelope", envelope);
         assert_eq!(desk.agree(chosen), inside, "JOSE {evidence:?} {body:?}");
         let signed = payload::cose(&statement, evidence).unwrap();
         let protected = cose::protected_header("hand").unwrap();
         let input = cose::signing_input(&protected, &signed).unwrap();
         let signature = hand.key.sign(&input).unwrap();
         let envelope = cose::attach(&protected, &signed, &signature).unwrap();
-        hand.archive.scratch.write("envelope", envelope);
+        hand.scratch.write("envelope", envelope);
         // Of a value in CBOR the signature is proof enough.
         let is_value = matches!(evidence, Some(Evidence::Json(b"1")));
         assert_eq!(
@@ -492,6 +494,52 @@ fn enveloped(desk: &mut Desk<'_>, hand: &Hand<'_>) {
             "COSE {evidence:?} {body:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_page_checks_what_an_rsa_key_signed() {
+    let Some(program) = installed() else { return };
+    let mut place = Place::new().await;
+    let pem = place.scratch.path("rsa.pem");
+    let new = ["signing-key", "new", "--rsa", "--out", shown(&pem)];
+    place.scratch.dan(&new).await.exits(0);
+    let entry = "kid = \"rsa\"\nkey = { file = \"rsa.pem\" }";
+    let entry = toml::Value::Table(entry.parse().unwrap());
+    place.set("signing", "keys", vec![entry]);
+    let node = place.node().await;
+    let client = place.client(&node, EBEVIS, OWNER).await;
+    let keys = node.keys().await;
+    assert_eq!(keys["keys"][0]["kty"], "RSA");
+    let scratch = &place.scratch;
+    scratch.write("keys.json", keys.to_string());
+    let path = format!("directharvest/{DATASET}?subject={COMPANY}");
+    keep(scratch, "plain", client.get(&path).await);
+    let call = client.call(Method::GET, &path);
+    keep(
+        scratch,
+        "jose",
+        call.header("Accept", "application/jose").send().await,
+    );
+    node.stop().await;
+    let browser = Browser::open(&program, &page());
+    let mut desk = Desk { browser, scratch };
+    assert!(desk.agree(("plain.body", Some("plain.sig"), "keys.json")));
+    assert!(desk.agree(("jose.body", None, "keys.json")));
+    assert!(!desk.agree(("jose.sig", Some("plain.sig"), "keys.json")));
+    let signature = std::fs::read_to_string(scratch.path("plain.sig")).unwrap();
+    let (signed, mac) = signature.trim().rsplit_once('.').unwrap();
+    let flipped = if mac.starts_with('A') { 'B' } else { 'A' };
+    scratch.write("forged.sig", format!("{signed}.{flipped}{}", &mac[1..]));
+    assert!(!desk.agree(("plain.body", Some("forged.sig"), "keys.json")));
+    // A header that names another algorithm than the key is for, and a key that is too short.
+    let header = "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6InJzYSJ9";
+    let (_, payload) = signed.split_once('.').unwrap();
+    scratch.write("forged.sig", format!("{header}.{payload}.{mac}"));
+    assert!(!desk.agree(("plain.body", Some("forged.sig"), "keys.json")));
+    let mut short = keys.clone();
+    short["keys"][0]["n"] = json!("AQAB");
+    scratch.write("short.json", short.to_string());
+    assert!(!desk.agree(("plain.body", Some("plain.sig"), "short.json")));
 }
 
 /// What a reader without a mouse or with a screen reader needs, and what keeps the page offline.
