@@ -6,6 +6,8 @@
 //! To add an endpoint over an existing use case: a handler in `routes/`, a row in the table of
 //! `routes/mod.rs`, and the line in `routes/access.snap` that says who may call it.
 
+mod accept;
+pub mod body;
 pub mod client;
 pub mod client_auth;
 mod client_cert;
@@ -26,6 +28,8 @@ pub mod rate_limit;
 mod render;
 pub mod request_body;
 mod routes;
+#[cfg(test)]
+mod streaming_tests;
 pub mod tls;
 pub mod untaken;
 mod visit;
@@ -34,7 +38,7 @@ mod wire;
 use std::sync::Arc;
 
 use dan_core::error::Fault;
-use dan_core::flow::{Answer, Exchange, Form, Presented, Presenter as _};
+use dan_core::flow::{Answer, Exchange, Presented, Presenter as _};
 use dan_core::inquiry::Application;
 use dan_core::network::Network;
 use dan_core::ports::Authenticator;
@@ -117,7 +121,8 @@ pub fn shape_evidence(
     let presenter = wire::evidence::EvidencePresenter {
         enveloped,
         query,
-        form: Form::Plain,
+        accept: accept::Accept::default(),
+        streams: false,
     };
     presenter.present(answer)
 }

@@ -116,11 +116,16 @@ impl RingSigner {
     /// # Errors
     /// [`RingError`]: what is wrong with which key.
     pub fn new(config: &SignConfig, now: Timestamp) -> Result<Self, RingError> {
-        let ring = KeyRing::new(&config.keys, now)?;
-        Ok(Self {
+        KeyRing::new(&config.keys, now).map(Self::of)
+    }
+
+    /// Signs with the keys of a ring that was made before.
+    #[must_use]
+    pub fn of(ring: KeyRing) -> Self {
+        Self {
             ring: ArcSwap::from_pointee(ring),
             device_slots: Arc::new(Semaphore::new(DEVICE_SIGNATURES_MAX)),
-        })
+        }
     }
 
     /// The keys that sign and are published now.
@@ -207,13 +212,18 @@ impl Signer for RingSigner {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::key_ring::KeySource;
+    use crate::private_key::PrivateKey;
+    use crate::soft_key::SoftKey;
     use crate::testing::{key, spec};
     use dan_core::ports::EvidencePart;
     use dan_core::statement::{hex, sha256};
     use dan_verify::jws;
+    use dan_verify::public_key::PublicKey;
     use dan_verify::{VerifyError, verify_cose, verify_detached, verify_jose};
 
     const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_500);
@@ -376,6 +386,52 @@ mod tests {
                 assert_eq!(verify_cose(&cose, &jwks).unwrap().kid, kid, "{now}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_ring_is_replaced_while_it_signs() {
+        let signer = signer(vec![spec(2, "old")]);
+        let old = signed(&signer, EnvelopeFormat::Jwt, NOW).await;
+        let ring = KeyRing::new(&[spec(1, "new"), spec(2, "old")], NOW).unwrap();
+        signer.replace(ring);
+        let new = signed(&signer, EnvelopeFormat::Jwt, NOW).await;
+        for (jwt, kid) in [(old, "old"), (new, "new")] {
+            let verified = verify_detached(b"body", text(&jwt), &signer.key_set(NOW));
+            assert_eq!(verified.unwrap().kid, kid);
+        }
+    }
+
+    /// Signs once it is let.
+    #[derive(Debug)]
+    struct Stalled(SoftKey, Mutex<Receiver<()>>);
+
+    impl PrivateKey for Stalled {
+        fn public(&self) -> &PublicKey {
+            self.0.public()
+        }
+
+        fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+            self.1.lock().unwrap().recv().unwrap();
+            PrivateKey::sign(&self.0, message)
+        }
+
+        fn waits(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test]
+    async fn a_device_that_does_not_answer_is_waited_for_until_the_deadline() {
+        let (let_it, wait) = channel();
+        // For its self-test.
+        let_it.send(()).unwrap();
+        let key = Arc::new(Stalled(key(1), Mutex::new(wait)));
+        let signer = signer(vec![KeySpec::new(KeySource::Held(key))]);
+        let ctx = context();
+        let signing = signer.sign("{}".into(), EnvelopeFormat::Jwt, NOW, &ctx);
+        let why = signing.await.unwrap_err().0;
+        assert!(why.contains("before the deadline"), "{why}");
+        let_it.send(()).unwrap();
     }
 
     #[tokio::test]

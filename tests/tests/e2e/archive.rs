@@ -100,7 +100,7 @@ impl Archive {
 /// Keeps an answer as `{name}.body` and `{name}.sig`.
 pub(crate) fn keep(scratch: &Scratch, name: &str, answer: Answer) -> Answer {
     let answer = answer.ok();
-    let signature = answer.header("x-signature-jwt").unwrap();
+    let signature = answer.proof("x-signature-jwt").unwrap();
     scratch.write(&format!("{name}.body"), &answer.body);
     // As `curl` and an editor leave it.
     scratch.write(&format!("{name}.sig"), format!("{signature}\n"));

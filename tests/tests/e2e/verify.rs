@@ -2,11 +2,13 @@
 
 use std::fs;
 
-use dan_tests::consumer::{COMPANY, OTHER_COMPANY, OWNER, PERSON};
+use dan_tests::client::Call;
+use dan_tests::consumer::{COMPANY, DAN_TEST, OTHER_COMPANY, OWNER, PERSON};
 use dan_tests::shapes::text;
+use http::Method;
 use serde_json::Value;
 
-use crate::archive::Archive;
+use crate::archive::{Archive, keep};
 use crate::place::{copy_folder, shipped_catalogue};
 
 /// The first line: what was handed out.
@@ -204,6 +206,28 @@ async fn a_view_is_made_again_from_what_the_source_answered() {
             "{said}"
         );
     }
+}
+
+#[tokio::test]
+async fn bytes_that_were_passed_on_are_held_to_what_the_source_answered() {
+    let archive = Archive::new().await;
+    let client = archive.client(DAN_TEST).await;
+    let answer = client
+        .get(&format!("directharvest/DanTestFil?subject={COMPANY}&kib=4"))
+        .await;
+    keep(&archive.scratch, "file", answer);
+    let outside = &archive.sandbox.outside;
+    let url = format!("{outside}/testdata/fil/{COMPANY}?kib=4");
+    let origin = Call::new(Method::GET, url).send().await.ok();
+    archive.scratch.write("origin", &origin.body);
+    let view = "--view @file.body --signature @file.sig --origin @origin";
+    let said = archive.verify(view).await.exits(0).stdout;
+    assert!(said.contains("byte for byte"), "{said}");
+    archive
+        .scratch
+        .write("origin", [&origin.body[..], b"x"].concat());
+    let said = archive.verify(view).await.exits(1).stdout;
+    assert!(said.starts_with("DOES NOT HOLD: origin: "), "{said}");
 }
 
 #[tokio::test]

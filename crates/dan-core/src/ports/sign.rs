@@ -71,8 +71,9 @@ pub trait Signer: Send + Sync {
     /// many. Dropping the future is safe: nothing is kept of it.
     ///
     /// # Errors
-    /// [`SignError`] when no key is active, the format does not go with the key, the statement is no
-    /// JSON object, or the key did not answer before the deadline.
+    /// [`SignError`] when no key is active, the format does not go with the key or the evidence, the
+    /// key did not answer before the deadline, or, where evidence stands beside the statement, the
+    /// statement is no JSON object or has evidence already.
     fn sign<'a>(
         &'a self,
         signable: Signable<'a>,

@@ -11,9 +11,9 @@ use dan_core::ports::KeyDesk;
 use dan_core::secret::Secret;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
-use http_body_util::Full;
 use serde_json::json;
 
+use crate::body::AnswerBody;
 use crate::listen::{Inbound, PeerInfo};
 use crate::render::{self, Outbound};
 
@@ -101,6 +101,6 @@ fn text(media_type: &'static str, body: String) -> Outbound {
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    *response.body_mut() = Full::new(body.into());
+    *response.body_mut() = AnswerBody::from(bytes::Bytes::from(body));
     response
 }

@@ -1,4 +1,4 @@
-//! Makes the values of a harvest again from what its source answered: no network, no waiting.
+//! Makes the evidence of a harvest again from what its source answered: no network, no waiting.
 //!
 //! For `dan verify --origin`: whoever keeps an answer of the source can see that the view that was
 //! handed out is this mapping of it, and nothing else.
@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use dan_core::evidence::{Evidence, EvidenceValue, SourceCall};
+use dan_core::evidence::{Evidence, SourceCall};
 use dan_core::party::Party;
 use dan_core::ports::FetchReply;
 use dan_core::statement::sha256;
@@ -54,16 +54,23 @@ impl Replay<'_> {
 impl Definition {
     /// Identifiers of the calls, in the order of the definition, and whether each may be missing.
     pub fn call_ids(&self) -> impl Iterator<Item = (&str, bool)> {
-        self.calls
-            .iter()
+        self.all_calls()
             .map(|call| (call.id.as_str(), call.optional))
     }
 
-    /// Makes the values again, as a harvest would have.
+    /// Makes the evidence again, as a harvest would have; of a binary dataset, what is passed on.
     ///
     /// # Errors
     /// Why not, in words without evidence: an answer is missing or is not what the definition expects.
-    pub fn replay(&self, replay: &Replay<'_>) -> Result<Vec<EvidenceValue>, String> {
+    pub fn replay(&self, replay: &Replay<'_>) -> Result<Evidence, String> {
+        if let Some(file) = &self.file {
+            let bytes = replay.answers.get(file.call.id.as_str());
+            let media_type = file.media_type.clone().unwrap_or_default();
+            return Ok(Evidence::Binary {
+                bytes: bytes.cloned().ok_or_else(|| missing(&file.call.id))?,
+                media_type,
+            });
+        }
         let inputs = Inputs {
             subject: replay.subject.as_ref(),
             subject_text: replay.subject_text,
@@ -78,13 +85,10 @@ impl Definition {
         };
         let mut document = Document::new(&inputs, &self.parameters, &self.tables);
         let gathered = self.answered(replay, &mut document)?;
-        let harvest = self
-            .shape(document, gathered, &inputs)
-            .map_err(|error| error.cause)?;
-        match harvest.evidence {
-            Evidence::Values(values) => Ok(values),
-            Evidence::Binary { .. } => Err("it gives bytes, not values".to_owned()),
-        }
+        let harvest = self.shape(document, gathered, &inputs);
+        harvest
+            .map(|harvest| harvest.evidence)
+            .map_err(|error| error.cause)
     }
 
     fn answered(&self, replay: &Replay<'_>, document: &mut Document) -> Result<Gathered, String> {
@@ -93,7 +97,7 @@ impl Definition {
         for call in &self.calls {
             let Some(body) = replay.answers.get(call.id.as_str()) else {
                 if !call.optional {
-                    return Err(format!("the answer of the call `{}` is missing", call.id));
+                    return Err(missing(&call.id));
                 }
                 document.set(&call.id, Value::Null);
                 failed.insert(call.id.clone());
@@ -117,6 +121,10 @@ impl Definition {
     }
 }
 
+fn missing(call: &str) -> String {
+    format!("the answer of the call `{call}` is missing")
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -124,15 +132,15 @@ mod tests {
     use super::*;
     use crate::catalog_folder::{CatalogFiles, Environment, load};
 
-    fn unit_basic_information() -> Arc<Definition> {
+    fn dataset(name: &str) -> Arc<Definition> {
         let loaded = load(&CatalogFiles::embedded(), &Environment::invented()).unwrap();
         let declared = loaded.datasets.into_iter();
-        let mut found = declared.filter(|it| it.definition.name() == "UnitBasicInformation");
+        let mut found = declared.filter(|it| it.definition.name() == name);
         found.next().unwrap().definition
     }
 
-    fn replay(answers: &[(&'static str, &'static str)]) -> Result<Vec<EvidenceValue>, String> {
-        unit_basic_information().replay(&Replay {
+    fn replay(name: &str, answers: &[(&'static str, &'static str)]) -> Result<Evidence, String> {
+        dataset(name).replay(&Replay {
             answers: answers
                 .iter()
                 .map(|(id, body)| (*id, Bytes::from_static(body.as_bytes())))
@@ -144,7 +152,10 @@ mod tests {
     #[test]
     fn values_are_made_again_with_the_time_of_the_answer() {
         let answer = r#"{"organisasjonsnummer":"991825827","navn":"A","hemmelig":"x"}"#;
-        let values = replay(&[("unit", answer)]).unwrap();
+        let Ok(Evidence::Values(values)) = replay("UnitBasicInformation", &[("unit", answer)])
+        else {
+            panic!("no values");
+        };
         let name = values.iter().find(|it| it.name == "OrganizationName");
         let name = name.unwrap();
         assert_eq!(name.value, "A");
@@ -153,9 +164,28 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_are_passed_on_are_what_the_source_answered() {
+        let call = dataset("DanTestFil")
+            .call_ids()
+            .last()
+            .map(|(id, _)| id.to_owned());
+        assert_eq!(call.as_deref(), Some("fil"));
+        let passed_on = replay("DanTestFil", &[("fil", "%PDF-")]);
+        let Ok(Evidence::Binary { bytes, .. }) = passed_on else {
+            panic!("no bytes");
+        };
+        assert_eq!(&bytes[..], b"%PDF-");
+        assert!(replay("DanTestFil", &[]).is_err());
+    }
+
+    #[test]
     fn what_is_missing_or_no_answer_is_said() {
-        assert!(replay(&[]).unwrap_err().contains("`unit` is missing"));
-        assert!(replay(&[("unit", "{")]).is_err());
-        assert!(replay(&[("unit", "")]).is_err());
+        let problem = |answers: &[(&'static str, &'static str)]| {
+            replay("UnitBasicInformation", answers).err().unwrap()
+        };
+        assert!(problem(&[]).contains("`unit` is missing"));
+        for nonsense in ["{", "", "1 1"] {
+            assert!(!problem(&[("unit", nonsense)]).is_empty());
+        }
     }
 }

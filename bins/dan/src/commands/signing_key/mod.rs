@@ -4,7 +4,7 @@ mod table;
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use dan_core::ports::{Clock as _, Signer as _};
@@ -18,7 +18,7 @@ use serde_json::json;
 
 use self::table::{Change, changed};
 use crate::args::RotateArgs;
-use crate::config::{self, Config};
+use crate::config::{self, Config, SecretRef};
 use crate::output::{Ending, Misuse, Outcome, say, say_json};
 use crate::signing_keys::open_signer;
 use crate::system::{SystemClock, SystemEntropy};
@@ -130,6 +130,7 @@ pub fn rotate(args: &RotateArgs) -> Ending {
     let entries = open_signer(&config)?.ring().entries(SystemClock.now());
     let plan = Plan::new(args, &entries)?;
     write_secret(&args.out, &make(plan.algorithm)?)?;
+    let readable = like_the_old(&config, &plan, &args.out);
     let file = as_configured(&config, &args.out);
     let change = Change {
         file: &file,
@@ -137,7 +138,12 @@ pub fn rotate(args: &RotateArgs) -> Ending {
         place: plan.place,
         ending: &plan.ending,
     };
-    let written = format!("wrote {}", args.out.display());
+    let mut written = format!("wrote {}", args.out.display());
+    if let Err(error) = readable {
+        written = format!(
+            "{written}\nIt belongs to you: let the user that runs the node read it ({error})."
+        );
+    }
     if args.write {
         write_config(&args.config, &change)?;
         let from = plan.signs_from;
@@ -224,6 +230,28 @@ impl Plan {
             ending,
         })
     }
+}
+
+/// Who may read the old key may read the new one: the command is run by root, the node is not.
+fn like_the_old(config: &Config, plan: &Plan, out: &Path) -> std::io::Result<()> {
+    /// Nobody but owner and group, and nobody executes it.
+    const MODE_MAX: u32 = 0o660;
+    let mut files = plan.ending.iter().filter_map(|place| {
+        match config.signing.keys.get(*place)?.key.as_ref()? {
+            SecretRef::File(file) => Some(config.resolve(file)),
+            SecretRef::Env(_) => None,
+        }
+    });
+    let Some(old) = files.next() else {
+        return Ok(());
+    };
+    let old = fs::metadata(old)?;
+    let new = fs::metadata(out)?;
+    if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+        chown(out, Some(old.uid()), Some(old.gid()))?;
+    }
+    let mode = old.permissions().mode() & MODE_MAX;
+    fs::set_permissions(out, fs::Permissions::from_mode(mode))
 }
 
 /// The path as the configuration says it: relative to its own folder where it lies below that.

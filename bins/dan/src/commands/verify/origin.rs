@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use dan_core::error::Fault;
-use dan_core::evidence::{DatasetStatus, Evidence, EvidenceValue};
+use dan_core::evidence::{DatasetStatus, Evidence};
 use dan_core::flow::Answer;
 use dan_core::party::{Party, Realm};
 use dan_core::projection::Query;
@@ -239,7 +239,7 @@ impl Remade<'_> {
                 .declared
                 .definition
                 .replay(&replay)
-                .and_then(|values| self.same(values, query, body));
+                .and_then(|evidence| self.same(&evidence, query, body));
             match compared {
                 Ok(finding) => return Ok(finding),
                 Err(what) => problem = what,
@@ -281,18 +281,17 @@ impl Remade<'_> {
     /// The bare form byte for byte, or each value of the envelope.
     fn same(
         &self,
-        values: Vec<EvidenceValue>,
+        evidence: &Evidence,
         query: Option<&str>,
         body: &Enclosed,
     ) -> Result<String, String> {
-        let evidence = Evidence::Values(values);
         let moment = Timestamp::from_ms(0);
         let answer = Answer {
             dataset: &self.statement.dataset,
             status: DatasetStatus::Available,
             valid_from: moment,
             valid_to: moment,
-            evidence: &evidence,
+            evidence,
         };
         let shaped = |enveloped: bool, query: Option<&str>| {
             dan_http::shape_evidence(&answer, enveloped, parsed(query)?)
