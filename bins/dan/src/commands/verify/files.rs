@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use dan_core::ports::{CallContext, Fetch as _, FetchRequest};
 use dan_http::client::HttpClient;
+use dan_verify::jwk::KEY_SET_BYTES_MAX;
 use tokio::time::Instant;
 
 use crate::output::Misuse;
 
 /// Largest file that is verified, in bytes.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// Largest key set that is fetched, in bytes.
-const KEY_SET_BYTES_MAX: usize = 256 * 1024;
 /// Longest line that is read from standard input, in bytes.
 const LINE_BYTES_MAX: u64 = 1024;
 /// How long fetching a key set may take.
