@@ -12,6 +12,8 @@ mod harvest;
 mod idempotent;
 mod list;
 mod open_data;
+mod outcome;
+mod pace;
 mod proof;
 mod record;
 mod register;
@@ -35,15 +37,13 @@ pub use gate::Permit;
 pub use grant::Granted;
 pub use idempotent::{IDEMPOTENCY_MS, Idempotency, KEY_BYTES_MAX};
 pub use list::{LIST_COUNT_MAX, List, ListQuery, Listed, PAGE_COUNT_MAX};
+pub use pace::{STREAM_IDLE_MAX, STREAM_TIME_MAX};
 pub use proof::{PROOF_MS, PROOFS_MAX};
 pub use record::STREAMS_MAX;
 pub use register::{HIERARCHY_UNITS_MAX, Hierarchy, LEVELS_MAX};
 pub use release::{Answer, Envelope, Form, Presented, Presenter, Released, Wish};
 pub use status::DatasetState;
-pub use stream::{
-    BrokenOff, FRAME_BYTES_MAX, Frame, SEAL_TIME_MAX, STREAM_IDLE_MAX, STREAM_TIME_MAX, Seal,
-    Streamed,
-};
+pub use stream::{BrokenOff, FRAME_BYTES_MAX, Frame, SEAL_TIME_MAX, Seal, Streamed};
 pub use sweep::SWEEP_COUNT_MAX;
 pub use usage::{PUBLIC_COUNT_MIN, Period, PublicCount};
 
