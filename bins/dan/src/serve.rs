@@ -13,7 +13,7 @@ use dan_store::Access;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::compose::{Composition, compose, list_problems, open_store, public_url};
+use crate::compose::{BUILD, Composition, compose, list_problems, open_store, public_url};
 use crate::config::Config;
 use crate::lifecycle::Shutdown;
 use crate::output::Misuse;
@@ -73,6 +73,7 @@ impl Running {
             tracing::warn!("some plugins are slow to say what they offer; they are asked again");
         }
 
+        record_start(&exchange).await?;
         let shutdown = Shutdown::default();
         let stop = || {
             let stopping = shutdown.clone();
@@ -81,6 +82,8 @@ impl Running {
         let mut background = JoinSet::new();
         let recording = Arc::clone(&exchange);
         background.spawn(async move { recording.keep_records().await });
+        let (covering, stopped) = (Arc::clone(&exchange), stop());
+        background.spawn(async move { covering.keep_heads(stopped).await });
         background.spawn(keeper.run(request_id, stop()));
         background.spawn(sweep(Arc::clone(&exchange), stop()));
         background.spawn(keep_key_uses(Arc::clone(&exchange), stop()));
@@ -119,7 +122,8 @@ impl Running {
         })
     }
 
-    /// Stops: no new requests, answers out, records written, background work ended.
+    /// Stops: no new requests, answers out, records written, background work ended, and what was
+    /// recorded under a signed head.
     pub async fn stop(mut self) {
         tracing::info!("stopping");
         self.shutdown.begin();
@@ -127,8 +131,20 @@ impl Running {
         keep_uses(&self.exchange).await;
         self.exchange.close().await;
         while self.background.join_next().await.is_some() {}
+        self.exchange.record_stop(BUILD.version).await;
         tracing::info!("stopped");
     }
+}
+
+/// A node that cannot record does not start.
+async fn record_start(exchange: &Exchange) -> Result<(), Misuse> {
+    let started = exchange.record_start(BUILD.version).await;
+    started.map_err(|fault| {
+        Misuse(format!(
+            "store: the start of the node cannot be recorded: {}",
+            fault.cause.unwrap_or_default()
+        ))
+    })
 }
 
 /// Purges what has ended, once at the start and then every [`SWEEP_EVERY`].

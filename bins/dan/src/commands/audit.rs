@@ -88,9 +88,13 @@ fn describe(row: &StoredAudit, show_persons: bool) -> Value {
     let (phase, detail) = match phase {
         Phase::Done => ("done", Value::Null),
         Phase::Intent => ("intent", Value::Null),
-        Phase::Delivered { digest, body_bytes } => (
+        Phase::Delivered {
+            digest,
+            body_bytes,
+            kid,
+        } => (
             "delivered",
-            json!({"sha256": hex(digest), "bytes": body_bytes}),
+            json!({"sha256": hex(digest), "bytes": body_bytes, "kid": kid}),
         ),
         Phase::Failed { code } => ("failed", json!({"code": code})),
     };

@@ -8,8 +8,10 @@ mod explain;
 mod gate;
 mod grant;
 mod harvest;
+mod heads;
 mod idempotent;
 mod list;
+mod node;
 mod open_data;
 mod record;
 mod register;
@@ -21,7 +23,7 @@ mod tests;
 mod usage;
 mod withdraw;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use admit::Unadmitted;
 pub use authenticate::{authenticate, prove};
@@ -29,6 +31,7 @@ pub use decide::{check_before_rules, questions};
 pub use explain::{Explained, Explanation, explain};
 pub use gate::Permit;
 pub use grant::Granted;
+pub use heads::HEAD_EVERY;
 pub use idempotent::{IDEMPOTENCY_MS, Idempotency, KEY_BYTES_MAX};
 pub use list::{LIST_COUNT_MAX, List, ListQuery, Listed, PAGE_COUNT_MAX};
 pub use register::{HIERARCHY_UNITS_MAX, Hierarchy, LEVELS_MAX};
@@ -48,6 +51,7 @@ use crate::ports::{
     CallContext, Clock, Consents, Entropy, Facts, Signer, Store, StoreError, random_id,
 };
 use crate::time::Timestamp;
+use node::Noted;
 use record::Recorder;
 
 /// One call of an authenticated consumer: who, and within which bounds.
@@ -98,6 +102,7 @@ pub struct Exchange {
     recorder: Recorder,
     limiter: Limiter,
     meter: Arc<Meter>,
+    noted: Mutex<Noted>,
 }
 
 impl Exchange {
@@ -111,6 +116,7 @@ impl Exchange {
             recorder,
             limiter: Limiter::new(LimitSettings::NONE),
             meter,
+            noted: Mutex::default(),
         }
     }
 
@@ -132,6 +138,16 @@ impl Exchange {
     /// Writes what is still waiting and ends [`Exchange::keep_records`].
     pub async fn close(&self) {
         self.recorder.close().await;
+    }
+
+    /// What was recorded last about the node itself.
+    fn noted(&self) -> Noted {
+        let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.clone()
+    }
+
+    fn remember(&self, now: Noted) {
+        *self.noted.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
     /// The catalogue of now.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Exchange;
 use super::gate::Permit;
-use crate::audit::Phase;
+use crate::audit::{Phase, kid_of};
 use crate::error::{Code, Fault};
 use crate::evidence::{DatasetStatus, Evidence, Harvest};
 use crate::inquiry::OfferedTokens;
@@ -115,8 +115,12 @@ impl Exchange {
             .map_err(sign_fault)?;
         let signature = String::from_utf8(signature)
             .map_err(|error| Fault::new(Code::InternalServerError).because(error))?;
-        self.record_delivery(permit, digest, presented.body.len(), ctx)
-            .await;
+        let delivered = Phase::Delivered {
+            digest,
+            body_bytes: u64::try_from(presented.body.len()).unwrap_or(u64::MAX),
+            kid: kid_of(&signature),
+        };
+        self.record_delivery(permit, delivered, ctx).await;
         Ok(Envelope {
             body: presented.body,
             media_type: presented.media_type,
@@ -194,16 +198,9 @@ impl Exchange {
         }
     }
 
-    async fn record_delivery(
-        &self,
-        permit: &Permit,
-        digest: [u8; 32],
-        body_bytes: usize,
-        ctx: &CallContext,
-    ) {
+    async fn record_delivery(&self, permit: &Permit, delivered: Phase, ctx: &CallContext) {
         self.meter.harvests.count();
-        let body_bytes = u64::try_from(body_bytes).unwrap_or(u64::MAX);
-        let record = self.harvest_record(permit, Phase::Delivered { digest, body_bytes }, ctx);
+        let record = self.harvest_record(permit, delivered, ctx);
         let counted = UsageKey {
             month: month_of(record.at),
             context: record.context.clone(),

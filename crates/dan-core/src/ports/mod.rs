@@ -28,8 +28,8 @@ pub use keys::{
 pub use sign::{EnvelopeFormat, SignError, Signer};
 pub use source::{HarvestOrder, Source, SourceError, SourceFailure};
 pub use store::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, Store, StoreError,
-    Stored, StoredAudit, Write,
+    AboutFilter, AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, Store,
+    StoreError, Stored, StoredAudit, TrailRow, Write,
 };
 
 /// What every port method returns: a boxed future, so that ports are plain `Arc<dyn …>`.

@@ -12,6 +12,8 @@ pub enum EnvelopeFormat {
     Jose,
     /// `COSE_Sign1` (RFC 9052), ES256 only. The JSON payload is turned into CBOR first.
     Cose,
+    /// Compact JWS over the JSON payload, `typ` `dan-trail-head+jwt`: a head of the audit trail.
+    Head,
 }
 
 /// Why nothing was signed. For the log.
@@ -22,6 +24,9 @@ pub struct SignError(pub String);
 pub trait Signer: Send + Sync {
     /// JWK Set of every published key, newest first, as JSON text (RFC 7517).
     fn key_set(&self, now: Timestamp) -> String;
+
+    /// Name of the key that signs at this moment; `None` when none may.
+    fn active_kid(&self, now: Timestamp) -> Option<String>;
 
     /// Signs `payload`, the UTF-8 text of one JSON object. May be called at once for many.
     ///

@@ -239,6 +239,10 @@ impl Signer for FakeSigner {
         r#"{"keys":[]}"#.to_owned()
     }
 
+    fn active_kid(&self, _now: Timestamp) -> Option<String> {
+        Some("fake".to_owned())
+    }
+
     fn sign<'a>(
         &'a self,
         payload: &'a [u8],

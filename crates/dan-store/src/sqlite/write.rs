@@ -14,6 +14,7 @@ use dan_core::usage::UsageKey;
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use tokio::sync::{mpsc, oneshot};
 
+use super::trail::{self, HeadRow};
 use super::{read, store_error};
 use crate::record::{
     encode_accreditation, encode_api_key, encode_audit, encode_idempotency, idempotency_id,
@@ -42,6 +43,11 @@ enum Step {
         expect: u64,
     },
     Append(String),
+    Head(HeadRow),
+    Stamp {
+        last: i64,
+        stamp: Vec<u8>,
+    },
     Count(UsageKey),
     PutKey {
         id: String,
@@ -118,6 +124,15 @@ impl Step {
                 expect: *expect,
             },
             Write::AppendAudit(record) => Self::Append(encode_audit(record, sealer)?),
+            Write::AppendHead {
+                value,
+                link,
+                previous,
+            } => Self::Head(HeadRow::of(value, link, *previous)?),
+            Write::StampHead { last, stamp } => Self::Stamp {
+                last: revision(*last)?,
+                stamp: stamp.clone(),
+            },
             Write::CountUse(key) => Self::Count(key.clone()),
             Write::PutApiKey { value, expect } => Self::PutKey {
                 id: value.id.clone(),
@@ -329,6 +344,8 @@ impl Writer {
                 params![id, revision(*expect)?],
             ),
             Step::Append(body) => self.append(body),
+            Step::Head(head) => head.append(connection),
+            Step::Stamp { last, stamp } => trail::stamp(connection, *last, stamp),
             Step::Count(key) => execute(
                 connection,
                 "INSERT INTO usage (month, context, dataset, owner, count) \
@@ -402,7 +419,11 @@ fn forget(connection: &Connection, before: i64) -> rusqlite::Result<usize> {
     execute(connection, sql, [before]).map(|_rows| 1)
 }
 
-fn execute(connection: &Connection, sql: &str, values: impl Params) -> rusqlite::Result<usize> {
+pub(super) fn execute(
+    connection: &Connection,
+    sql: &str,
+    values: impl Params,
+) -> rusqlite::Result<usize> {
     connection.prepare_cached(sql)?.execute(values)
 }
 

@@ -3,6 +3,7 @@
 mod explain;
 mod gate;
 mod grant;
+mod heads;
 mod list;
 mod person;
 mod release;
