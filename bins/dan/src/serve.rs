@@ -80,10 +80,7 @@ impl Running {
             async move { stopping.begun().await }
         };
         let mut background = JoinSet::new();
-        let recording = Arc::clone(&exchange);
-        background.spawn(async move { recording.keep_records().await });
-        let (covering, stopped) = (Arc::clone(&exchange), stop());
-        background.spawn(async move { covering.keep_heads(stopped).await });
+        keep_trail(&mut background, &exchange, stop());
         background.spawn(keeper.run(request_id, stop()));
         background.spawn(sweep(Arc::clone(&exchange), stop()));
         background.spawn(keep_key_uses(Arc::clone(&exchange), stop()));
@@ -134,6 +131,18 @@ impl Running {
         self.exchange.record_stop(BUILD.version).await;
         tracing::info!("stopped");
     }
+}
+
+/// Outcomes are recorded behind the answers, and heads are put over what was recorded.
+fn keep_trail(
+    background: &mut JoinSet<()>,
+    exchange: &Arc<Exchange>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) {
+    let recording = Arc::clone(exchange);
+    background.spawn(async move { recording.keep_records().await });
+    let covering = Arc::clone(exchange);
+    background.spawn(async move { covering.keep_heads(stop).await });
 }
 
 /// A node that cannot record does not start.

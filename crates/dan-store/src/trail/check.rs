@@ -215,12 +215,14 @@ impl<'r> TrailCheck<'r> {
         finding.is_some_and(|finding| finding.flaw == Flaw::Cut)
     }
 
-    /// Takes something else than a row or a head where the next row must be, as a file can hold.
-    pub fn unreadable(&mut self, why: String) {
+    /// Takes a line of a file where the next row must be, which is none or shows something else
+    /// than it holds. False: no more are needed.
+    pub fn unreadable(&mut self, why: String) -> bool {
         if self.scene.is_none() && self.report.finding.is_none() {
             let next = self.report.rows.saturating_add(1);
             self.found(next, Flaw::Edited, why);
         }
+        false
     }
 
     /// Ends the check.
