@@ -66,7 +66,7 @@ use dan_verify::{cose, jws};
 use crate::key_ring::{KeyRing, KeySpec, RingError};
 
 /// Largest payload that is signed, in bytes. What is made from it can always be verified:
-/// base64url makes it a third larger, which stays under [`jws::COMPACT_BYTES_MAX`](dan_verify::jws::COMPACT_BYTES_MAX).
+/// base64url makes it a third larger, which stays under [`jws::COMPACT_BYTES_MAX`].
 pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Keys to sign with.
