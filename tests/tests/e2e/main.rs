@@ -20,4 +20,5 @@ mod signing;
 mod state;
 mod stub;
 mod tls;
+mod trail;
 mod transport;
