@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dan_core::flow::Exchange;
-use dan_core::ports::Store;
+use dan_core::ports::{Store, TimeStamper};
 use dan_http::listen::{ListenLimits, serve};
 use dan_source::keeper::Refresh;
 use dan_store::Access;
@@ -63,6 +63,7 @@ impl Running {
             store,
             management: managed,
             clients,
+            stamper,
         } = compose(config, store, public_url.clone(), ends)?;
         if let Refresh::Refused(problems) = keeper.refresh_folder().await {
             return Err(Misuse(list_problems(&problems)));
@@ -80,7 +81,7 @@ impl Running {
             async move { stopping.begun().await }
         };
         let mut background = JoinSet::new();
-        keep_trail(&mut background, &exchange, stop());
+        keep_trail(&mut background, &exchange, stamper, &shutdown);
         background.spawn(keeper.run(request_id, stop()));
         background.spawn(sweep(Arc::clone(&exchange), stop()));
         background.spawn(keep_key_uses(Arc::clone(&exchange), stop()));
@@ -133,16 +134,21 @@ impl Running {
     }
 }
 
-/// Outcomes are recorded behind the answers, and heads are put over what was recorded.
+/// Outcomes are recorded behind the answers, heads are put over what was recorded, and stamped.
 fn keep_trail(
     background: &mut JoinSet<()>,
     exchange: &Arc<Exchange>,
-    stop: impl Future<Output = ()> + Send + 'static,
+    stamper: Option<Arc<dyn TimeStamper>>,
+    shutdown: &Shutdown,
 ) {
     let recording = Arc::clone(exchange);
     background.spawn(async move { recording.keep_records().await });
-    let covering = Arc::clone(exchange);
-    background.spawn(async move { covering.keep_heads(stop).await });
+    let (covering, stopping) = (Arc::clone(exchange), shutdown.clone());
+    background.spawn(async move { covering.keep_heads(stopping.begun()).await });
+    if let Some(stamper) = stamper {
+        let (stamping, stopping) = (Arc::clone(exchange), shutdown.clone());
+        background.spawn(async move { stamping.keep_stamps(stamper, stopping.begun()).await });
+    }
 }
 
 /// A node that cannot record does not start.

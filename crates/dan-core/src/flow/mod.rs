@@ -16,6 +16,7 @@ mod open_data;
 mod record;
 mod register;
 mod release;
+mod stamps;
 mod status;
 mod sweep;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use idempotent::{IDEMPOTENCY_MS, Idempotency, KEY_BYTES_MAX};
 pub use list::{LIST_COUNT_MAX, List, ListQuery, Listed, PAGE_COUNT_MAX};
 pub use register::{HIERARCHY_UNITS_MAX, Hierarchy, LEVELS_MAX};
 pub use release::{Answer, Envelope, Form, Presented, Presenter, Wish};
+pub use stamps::{STAMP_BYTES_MAX, STAMP_EVERY};
 pub use status::DatasetState;
 pub use sweep::SWEEP_COUNT_MAX;
 pub use usage::{PUBLIC_COUNT_MIN, Period, PublicCount};

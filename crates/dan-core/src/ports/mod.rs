@@ -8,6 +8,7 @@ mod fetch;
 mod keys;
 mod sign;
 mod source;
+mod stamp;
 mod store;
 
 use std::future::Future;
@@ -27,6 +28,7 @@ pub use keys::{
 };
 pub use sign::{EnvelopeFormat, SignError, Signer};
 pub use source::{HarvestOrder, Source, SourceError, SourceFailure};
+pub use stamp::{StampError, TimeStamper};
 pub use store::{
     AboutFilter, AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, Store,
     StoreError, Stored, StoredAudit, TrailRow, Write,

@@ -307,6 +307,10 @@ impl Writer {
     }
 
     fn batch(&mut self, steps: &[Step]) -> Result<(), StoreError> {
+        // One statement is done or not done by itself: intents need no savepoint.
+        if let [step] = steps {
+            return self.step(step);
+        }
         let before = self.head;
         let result = execute(&self.connection, "SAVEPOINT batch", [])
             .map_err(|error| store_error(&error))

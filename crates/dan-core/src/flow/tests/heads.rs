@@ -56,14 +56,14 @@ impl Signer for Pen {
     }
 }
 
-struct Node {
-    fakes: Fakes,
+pub(super) struct Node {
+    pub(super) fakes: Fakes,
     pen: Arc<Pen>,
-    exchange: Arc<Exchange>,
+    pub(super) exchange: Arc<Exchange>,
 }
 
 impl Node {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let fakes = Fakes::new(|source| catalog(vec![], source, vec![builders::dataset("A")]));
         Self::over(fakes)
     }
@@ -80,7 +80,7 @@ impl Node {
         }
     }
 
-    async fn append(&self, rows: usize) {
+    pub(super) async fn append(&self, rows: usize) {
         let writes = vec![append(&row(1)); rows];
         self.fakes.store.commit(&Batch(writes)).await.unwrap();
     }

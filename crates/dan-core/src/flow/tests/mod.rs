@@ -7,6 +7,7 @@ mod heads;
 mod list;
 mod person;
 mod release;
+mod stamps;
 mod upkeep;
 
 use std::sync::Arc;
