@@ -20,4 +20,6 @@ mod verify;
 
 pub use error::{VerifyError, quoted};
 pub use sign::Sign;
-pub use verify::{EARLY_SECONDS_MAX, Verified, verify_cose, verify_detached, verify_jose};
+pub use verify::{
+    EARLY_SECONDS_MAX, Verified, verify_cose, verify_detached, verify_head, verify_jose,
+};

@@ -23,4 +23,5 @@ mod state;
 mod streams;
 mod stub;
 mod tls;
+mod trail;
 mod transport;

@@ -6,7 +6,7 @@ use super::proof::PROOFS_MAX;
 use super::record::Place;
 use super::release::usage_key;
 use super::store_fault;
-use crate::audit::{AuditRecord, Phase};
+use crate::audit::{AuditRecord, Phase, kid_of};
 use crate::error::{Code, Fault};
 use crate::meter::Meter;
 use crate::ports::{Clock, ProofRecord, Write};
@@ -56,6 +56,7 @@ impl Outcome {
             phase: Phase::Delivered {
                 digest,
                 body_bytes: self.sent_bytes,
+                kid: kid_of(&proof.statement),
             },
             ..(*self.record).clone()
         };
