@@ -19,6 +19,7 @@ mod refusals;
 mod signing;
 mod state;
 mod stub;
+mod timestamps;
 mod tls;
 mod trail;
 mod transport;
