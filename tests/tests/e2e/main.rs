@@ -22,6 +22,7 @@ mod signing;
 mod state;
 mod streams;
 mod stub;
+mod timestamps;
 mod tls;
 mod trail;
 mod transport;

@@ -347,7 +347,7 @@ async fn an_extract_says_who_fetched_what_and_is_recorded_itself() {
     let page = audited.place.scratch.shell(&lines).await.exits(0);
     assert!(
         page.stdout
-            .contains("Utdrag av revisjonssporet om en person")
+            .contains("Utdrag av revisjonsloggen om en person")
     );
     assert!(page.stdout.contains("hentet: TildaMetadatav1"), "{page:?}");
     assert!(page.stdout.contains("utlevert: "), "{page:?}");

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::{Exchange, store_fault};
+use super::{Exchange, HEAD_EVERY, store_fault};
 use crate::error::{Code, Fault};
 use crate::ports::{Batch, CallContext, StoreError, TimeStamper, Write};
 
-/// How often the newest head is stamped, where it is new.
+/// How long after one question to the authority the next may be asked.
 pub const STAMP_EVERY: Duration = Duration::from_secs(60);
 /// How long the authority may take.
 const STAMP_MAX: Duration = Duration::from_secs(30);
@@ -18,7 +18,7 @@ const STAMP_MAX: Duration = Duration::from_secs(30);
 pub const STAMP_BYTES_MAX: usize = 64 * 1024;
 
 impl Exchange {
-    /// Has the newest head stamped every [`STAMP_EVERY`], until `stop` ends. Run it once, in a tracked
+    /// Has the newest head stamped, at most once in [`STAMP_EVERY`], until `stop` ends. Run it once, in a tracked
     /// task of its own. Dropping it loses nothing: the next start stamps a head that covers more.
     pub async fn keep_stamps(
         &self,
@@ -26,18 +26,25 @@ impl Exchange {
         stop: impl Future<Output = ()> + Send,
     ) {
         tokio::pin!(stop);
-        let mut ticks = interval(STAMP_EVERY);
+        let mut ticks = interval(HEAD_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut asked_last: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = &mut stop => return,
                 _ = ticks.tick() => {}
+            }
+            if asked_last.is_some_and(|asked| asked.elapsed() < STAMP_EVERY) {
+                continue;
             }
             let stamping = self.stamp_newest(authority.as_ref());
             let outcome = tokio::select! {
                 () = &mut stop => return,
                 outcome = stamping => outcome,
             };
+            if !matches!(outcome, Ok(false)) {
+                asked_last = Some(Instant::now());
+            }
             if let Err(fault) = outcome {
                 self.meter.stamps_failed.count();
                 tracing::warn!(
@@ -48,11 +55,11 @@ impl Exchange {
         }
     }
 
-    /// Has the newest head stamped, unless it is.
-    async fn stamp_newest(&self, authority: &dyn TimeStamper) -> Result<(), Fault> {
+    /// Has the newest head stamped; false when there is nothing to ask.
+    async fn stamp_newest(&self, authority: &dyn TimeStamper) -> Result<bool, Fault> {
         let newest = self.newest_head().await?;
         let Some(head) = newest.filter(|head| head.stamp.is_none()) else {
-            return Ok(());
+            return Ok(false);
         };
         let refused = |cause: String| Fault::new(Code::ServiceNotAvailable).because(cause);
         let now = Instant::now();
@@ -77,6 +84,6 @@ impl Exchange {
             Err(StoreError::Conflict) => {}
             Err(error) => return Err(store_fault(error)),
         }
-        Ok(())
+        Ok(true)
     }
 }

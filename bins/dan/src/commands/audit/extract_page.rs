@@ -47,7 +47,7 @@ const ENGLISH: Words = Words {
 };
 
 const BOKMAAL: Words = Words {
-    title: "Utdrag av revisjonssporet om",
+    title: "Utdrag av revisjonsloggen om",
     person: "en person",
     custom: "et egendefinert subjekt",
     by: "av",

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::catalog;
 use crate::audit::{Action, HEAD_ROWS_MAX, HeadClaims, MerkleTree, TrailHead};
 use crate::catalog::Catalog;
-use crate::flow::{Exchange, HEAD_EVERY};
+use crate::flow::Exchange;
 use crate::meter::Meter;
 use crate::ports::{
     Batch, CallContext, EnvelopeFormat, PortFuture, SignError, Signable, Signer, Store, Write,
@@ -183,7 +183,7 @@ async fn a_row_has_its_head_within_a_second_and_an_outage_is_made_up_for() {
             .await;
     };
     let watching = async {
-        let second = || tokio::time::advance(HEAD_EVERY + Duration::from_millis(1));
+        let second = || tokio::time::advance(Duration::from_millis(1_001));
         settle().await;
         assert_eq!(node.covered().await, [(1, 2)]);
         node.append(1).await;
