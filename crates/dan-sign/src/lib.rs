@@ -90,7 +90,7 @@ use crate::key_ring::{ActiveKey, KeyRing, KeySpec, RingError};
 use crate::unsigned::Unsigned;
 
 /// Largest payload that is signed, in bytes. What is made from it can always be verified:
-/// base64url makes it a third larger, which stays under [`jws::COMPACT_BYTES_MAX`](dan_verify::jws::COMPACT_BYTES_MAX).
+/// base64url makes it a third larger, which stays under [`jws::COMPACT_BYTES_MAX`].
 pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How many signatures are asked of devices at once; further ones wait.
 pub const DEVICE_SIGNATURES_MAX: usize = 16;
@@ -185,6 +185,10 @@ impl Signer for RingSigner {
         self.ring.load().published().to_owned()
     }
 
+    fn active_kid(&self, now: Timestamp) -> Option<String> {
+        self.ring.load().active_kid(now).map(str::to_owned)
+    }
+
     fn can_sign(&self, format: EnvelopeFormat, now: Timestamp) -> bool {
         self.ring.load().active(format, now).is_some()
     }
@@ -224,7 +228,7 @@ mod tests {
     use dan_core::statement::{hex, sha256};
     use dan_verify::jws;
     use dan_verify::public_key::PublicKey;
-    use dan_verify::{VerifyError, verify_cose, verify_detached, verify_jose};
+    use dan_verify::{VerifyError, verify_cose, verify_detached, verify_head, verify_jose};
 
     const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_500);
 
@@ -239,7 +243,7 @@ mod tests {
         let payload = payload(b"body", now);
         let ctx = context();
         let evidence = match format {
-            EnvelopeFormat::Jwt => None,
+            EnvelopeFormat::Jwt | EnvelopeFormat::Head => None,
             EnvelopeFormat::Jose | EnvelopeFormat::Cose => Some(EvidencePart::Bytes(b"body")),
         };
         let signable = Signable {
@@ -299,9 +303,15 @@ mod tests {
         let jwks = signer.key_set(NOW);
         let jwt = signed(&signer, EnvelopeFormat::Jwt, NOW).await;
         let jose = signed(&signer, EnvelopeFormat::Jose, NOW).await;
+        let head = signed(&signer, EnvelopeFormat::Head, NOW).await;
+        assert!(verify_head(text(&head), &jwks).is_ok());
         for outcome in [
             verify_detached(b"body", text(&jose), &jwks),
             verify_jose(text(&jwt), &jwks),
+            verify_detached(b"body", text(&head), &jwks),
+            verify_jose(text(&head), &jwks),
+            verify_head(text(&jwt), &jwks),
+            verify_head(text(&jose), &jwks),
         ] {
             assert!(matches!(outcome, Err(VerifyError::WrongType { .. })));
         }

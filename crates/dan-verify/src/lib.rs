@@ -48,4 +48,6 @@ pub use expect::{Difference, Expect};
 pub use sentence::Language;
 pub use sign::Sign;
 pub use statement::{DIGEST_PREFIX, Enclosed, ORGANISATION_PREFIX, SourceAnswer, Statement};
-pub use verify::{EARLY_SECONDS_MAX, Verified, verify_cose, verify_detached, verify_jose};
+pub use verify::{
+    EARLY_SECONDS_MAX, Verified, verify_cose, verify_detached, verify_head, verify_jose,
+};

@@ -161,6 +161,17 @@ fn check_digest(claims: &Map<String, Value>, body: &[u8]) -> Result<(), VerifyEr
     })
 }
 
+/// Checks a head of an audit trail, with a JWK Set. What the head says of the trail is for whoever
+/// has the rows to compare.
+///
+/// White space around `text` is not part of it: files end with a line end.
+///
+/// # Errors
+/// [`VerifyError`]: what does not hold.
+pub fn verify_head(text: &str, jwks: &str) -> Result<Verified, VerifyError> {
+    checked_jws(text, jwks, Purpose::Head)
+}
+
 fn checked_jws(text: &str, jwks: &str, purpose: Purpose) -> Result<Verified, VerifyError> {
     let signed = jws::parse(text.trim_ascii())?;
     if signed.typ.as_deref() != Some(purpose.typ()) {

@@ -26,6 +26,7 @@ mod state;
 mod streams;
 mod stub;
 mod tls;
+mod trail;
 mod transport;
 mod verify;
 mod verify_page;

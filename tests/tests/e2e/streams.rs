@@ -129,7 +129,7 @@ async fn the_trail_tells_that_the_source_broke_off() {
     let (place, node, client) = desk().await;
     let cut = client
         .call(Method::GET, &path(2000, "&slutt=brudd"))
-        .try_send()
+        .attempt()
         .await;
     assert!(cut.is_err());
     node.stop().await;
@@ -188,7 +188,7 @@ async fn a_source_that_falls_silent_in_the_middle_is_given_up() {
     }
     let (place, node, client) = desk().await;
     let call = client.call(Method::GET, &path(2000, "&slutt=stopp"));
-    assert!(call.try_send().await.is_err());
+    assert!(call.attempt().await.is_err());
     node.stop().await;
     let rows = trail(&place).await;
     let broken = rows.last().unwrap();

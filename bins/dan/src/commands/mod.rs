@@ -17,7 +17,7 @@ use clap::Parser as _;
 use dan_core::ports::{Store, StoreError};
 use dan_store::Access;
 
-use crate::args::{AuditCommand, CatalogCommand, Command, DanArgs, KeysCommand, SigningKeyCommand};
+use crate::args::{CatalogCommand, Command, DanArgs, KeysCommand, SigningKeyCommand};
 use crate::compose::open_store;
 use crate::config::{self, Config};
 use crate::output::{Ending, Misuse, exit_code};
@@ -56,14 +56,7 @@ async fn run(command: Command) -> Ending {
                 json,
             } => catalog::show(&dataset, context.as_deref(), dir.as_deref(), json),
         },
-        Command::Audit { command } => match command {
-            AuditCommand::Verify { config } => audit::verify(&config).await,
-            AuditCommand::Export {
-                config,
-                show_persons,
-            } => audit::export(&config, show_persons).await,
-            AuditCommand::Tail { config, count } => audit::tail(&config, count).await,
-        },
+        Command::Audit { command } => audit::run(command).await,
         Command::Doctor {
             config,
             token,
