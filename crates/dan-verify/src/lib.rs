@@ -7,7 +7,9 @@
 
 mod cbor;
 pub mod cose;
+mod encoder;
 mod error;
+mod json_text;
 pub mod jwk;
 pub mod jws;
 mod numbers;
