@@ -123,12 +123,13 @@ fn docs() -> bool {
 }
 
 /// Fuzz targets of `tests/fuzz`.
-const FUZZ_TARGETS: [&str; 5] = [
+const FUZZ_TARGETS: [&str; 6] = [
     "token",
     "key_set",
     "client_certificate",
     "http_head",
     "route_path",
+    "answer",
 ];
 
 /// Runs on stable: no sanitizer, since there is no unsafe code here for one to watch.

@@ -146,7 +146,7 @@ impl RingSigner {
         key: Arc<ActiveKey>,
         ctx: &CallContext,
     ) -> Result<Vec<u8>, SignError> {
-        let late = |_elapsed| SignError("the device did not sign before the deadline".to_owned());
+        let late = |_elapsed| SignError("the key did not sign before the deadline".to_owned());
         let slot = Arc::clone(&self.device_slots).acquire_owned();
         let slot = timeout_at(ctx.deadline, slot).await.map_err(late)?;
         let slot = slot.map_err(|error| SignError(error.to_string()))?;
@@ -195,7 +195,8 @@ impl Signer for RingSigner {
 
     /// With a key in memory it takes tens of microseconds of processor time (RSA: a millisecond) and
     /// waits for nothing: done at once, before the future is polled, whatever the deadline. With one
-    /// in a device it waits, until the deadline at most, on a thread that may wait.
+    /// in a device, or of more than 4096 bits, it waits, until the deadline at most, on a thread that may
+    /// wait.
     fn sign<'a>(
         &'a self,
         signable: Signable<'a>,

@@ -28,8 +28,10 @@
 
 mod cbor;
 pub mod cose;
+mod encoder;
 mod error;
 mod expect;
+mod json_text;
 pub mod jwk;
 pub mod jws;
 pub mod moment;

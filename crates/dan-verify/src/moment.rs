@@ -51,7 +51,8 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
         .checked_mul(3600)?
         .checked_add(minute.checked_mul(60)?)?
         .checked_add(second)?;
-    days.checked_mul(DAY_SECONDS)?.checked_add(of_day)
+    let seconds = days.checked_mul(DAY_SECONDS)?.checked_add(of_day)?;
+    WRITABLE.contains(&seconds).then_some(seconds)
 }
 
 /// Three numbers of exactly these lengths.
@@ -180,6 +181,7 @@ mod tests {
             "+026-01-01T00:00:00Z",
             "2026-01-01-01T00:00:00Z",
             "26-01-01T00:00:00Z",
+            "9999-12-31T23:59:60Z",
         ] {
             assert_eq!(parse_rfc3339(text), None, "{text}");
         }
