@@ -80,15 +80,15 @@ impl Call {
         Connection::open(&self.url).await.send(self).await
     }
 
-    /// The same, for an answer that may be cut short.
+    /// The same, for an answer that may be cut short: whole answers only.
     ///
     /// # Errors
-    /// Why it is not whole.
+    /// When the connection ended before the whole answer was there.
     ///
     /// # Panics
     /// When it takes longer than [`PATIENCE`].
-    pub async fn try_send(self) -> Result<Answer, String> {
-        Connection::open(&self.url).await.try_send(self).await
+    pub async fn attempt(self) -> Result<Answer, hyper::Error> {
+        Connection::open(&self.url).await.attempt(self).await
     }
 
     fn request(&self) -> Request<Full<Bytes>> {
@@ -124,18 +124,19 @@ impl Connection {
     /// # Panics
     /// When there is no answer within [`PATIENCE`], or the connection was closed.
     pub async fn send(&mut self, call: Call) -> Answer {
-        let sent = self.try_send(call).await;
-        sent.unwrap_or_else(|error| panic!("{error}"))
+        let what = format!("{} {}", call.method, call.url);
+        let answer = self.attempt(call).await;
+        answer.unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
-    /// The same, for an answer that may be cut short.
+    /// Sends one request to a peer that may die meanwhile: whole answers only.
     ///
     /// # Errors
-    /// Why it is not whole.
+    /// When the connection ended before the whole answer was there.
     ///
     /// # Panics
-    /// When it takes longer than [`PATIENCE`].
-    pub async fn try_send(&mut self, call: Call) -> Result<Answer, String> {
+    /// When there is no answer within [`PATIENCE`].
+    pub async fn attempt(&mut self, call: Call) -> Result<Answer, hyper::Error> {
         let what = format!("{} {}", call.method, call.url);
         let exchange = async {
             self.0.ready().await?;
@@ -146,8 +147,7 @@ impl Connection {
         };
         let (head, body) = timeout(PATIENCE, exchange)
             .await
-            .unwrap_or_else(|_| panic!("{what}: no answer within {PATIENCE:?}"))
-            .map_err(|error| format!("{what}: {error}"))?;
+            .unwrap_or_else(|_| panic!("{what}: no answer within {PATIENCE:?}"))?;
         Ok(Answer {
             what,
             status: head.status,

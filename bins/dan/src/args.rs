@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use crate::commands::verify::VerifyArgs;
+
 /// Version and commit, as `--version` shows them.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("DAN_COMMIT"), ")");
 
@@ -54,7 +56,7 @@ pub struct DanArgs {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check an answer with the published keys; offline, years later
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
     /// API keys of consumers
     Keys {
         /// What to do
@@ -94,29 +96,6 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-}
-
-/// What to verify, and with which keys.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// File with the body, byte for byte as received
-    #[arg(long, value_name = "FILE", requires = "signature", required_unless_present_any = ["jose", "cose"])]
-    pub body: Option<PathBuf>,
-    /// File with the value of the X-Signature-JWT header
-    #[arg(long, value_name = "FILE", requires = "body")]
-    pub signature: Option<PathBuf>,
-    /// File with one self-contained JWS (Accept: application/jose)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["body", "cose"])]
-    pub jose: Option<PathBuf>,
-    /// File with one `COSE_Sign1` (Accept: application/cose)
-    #[arg(long, value_name = "FILE", conflicts_with = "body")]
-    pub cose: Option<PathBuf>,
-    /// The node's key set: a file, or its address /.well-known/jwks.json
-    #[arg(long, value_name = "FILE|URL")]
-    pub jwks: String,
-    /// Machine-readable
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// API keys.
@@ -341,21 +320,19 @@ pub struct ExplainArgs {
 /// The audit trail.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Recompute the chain over every row
-    Verify {
-        /// Configuration file
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
-    /// Write every row as a JSON object a line
+    /// Check every row, every signed head, and heads kept elsewhere; say the first bad record
+    Verify(AuditVerifyArgs),
+    /// Write every row and head as a JSON object a line
     Export {
         /// Configuration file
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
-        /// Write national identity numbers in clear
+        /// Write national identity numbers in clear; that it was done is recorded
         #[arg(long)]
         show_persons: bool,
     },
+    /// Write who fetched what about one person or organisation, and why; that it was done is recorded
+    Extract(AuditExtractArgs),
     /// Write the last rows
     Tail {
         /// Configuration file
@@ -365,4 +342,65 @@ pub enum AuditCommand {
         #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
         count: u32,
     },
+}
+
+/// Which trail to check, and against what.
+#[derive(Debug, Args)]
+pub struct AuditVerifyArgs {
+    /// Configuration file: check the store of this node
+    #[arg(long, value_name = "FILE", required_unless_present = "file")]
+    pub config: Option<PathBuf>,
+    /// Check a file that `dan audit export` wrote; needs no configuration
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "config",
+        requires = "jwks"
+    )]
+    pub file: Option<PathBuf>,
+    /// The node's key set; without it, the keys of the configuration
+    #[arg(long, value_name = "FILE")]
+    pub jwks: Option<PathBuf>,
+    /// Heads that were kept elsewhere, one a line; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub head: Vec<PathBuf>,
+    /// Machine-readable
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// About whom, and from when to when.
+#[derive(Debug, Args)]
+pub struct AuditExtractArgs {
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Organisation number or identity number; - reads it from standard input. Arguments show in
+    /// lists of processes, so give identity numbers through - or --subject-file
+    #[arg(long, value_name = "NR|-", required_unless_present = "subject_file")]
+    pub subject: Option<String>,
+    /// File with the number
+    #[arg(long, value_name = "FILE", conflicts_with = "subject")]
+    pub subject_file: Option<PathBuf>,
+    /// Not before this moment, for instance 2026-01-01T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Before this moment
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Language of the page
+    #[arg(long, value_name = "LANG", default_value = "en")]
+    pub lang: Language,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Languages of pages for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Language {
+    /// Norwegian Bokmål.
+    Nb,
+    /// English.
+    En,
 }

@@ -13,7 +13,7 @@ use dan_core::inquiry::ValidityDays;
 use dan_core::meter::Meter;
 use dan_core::network::Network;
 use dan_core::party::Realm;
-use dan_core::ports::{Clock, Entropy, Fetch, Store};
+use dan_core::ports::{Clock, Entropy, Fetch, Store, TimeStamper};
 use dan_core::secret::Secret;
 use dan_http::client::HttpClient;
 use dan_http::management::Management;
@@ -22,6 +22,7 @@ use dan_source::authorities::Authorities;
 use dan_source::authorities::consent::NoConsents;
 use dan_source::authorities::delegations::{AltinnConfig, Delegations};
 use dan_source::authorities::entity_register::EntityRegister;
+use dan_source::authorities::timestamps::TimestampAuthority;
 use dan_source::authorities::tokens::TokenIssuer;
 use dan_source::authorities::tokens::{MaskinportenClient, MaskinportenConfig};
 use dan_source::catalog_folder::{CatalogFiles, Environment, Loaded, Problem, load};
@@ -65,6 +66,8 @@ pub struct Composition {
     pub clients: Option<Arc<ClientCertificates>>,
     /// Signs, and looks after its keys.
     pub signing: SigningKeys,
+    /// Stamps heads of the audit trail, where an authority is configured.
+    pub stamper: Option<Arc<dyn TimeStamper>>,
 }
 
 /// Puts a node together.
@@ -101,6 +104,7 @@ pub fn compose(
         clock,
         entropy,
     };
+    let stamper = stamper(config, &fetch);
     let settings = Settings {
         public_url,
         realm: realm(config.server.realm),
@@ -134,12 +138,21 @@ pub fn compose(
     Ok(Composition {
         management,
         clients,
+        stamper,
         exchange,
         node,
         keeper,
         store,
         signing,
     })
+}
+
+/// Who stamps heads of the audit trail.
+fn stamper(config: &Config, fetch: &Arc<dyn Fetch>) -> Option<Arc<dyn TimeStamper>> {
+    let url = config.trail.timestamp_url.as_deref()?;
+    let entropy = Arc::new(SystemEntropy::new());
+    let authority = TimestampAuthority::new(url, Arc::clone(fetch), entropy);
+    Some(Arc::new(authority))
 }
 
 /// Opens the store; a relative file lies in `data_dir`, else beside the configuration file.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dan_core::flow::Exchange;
-use dan_core::ports::Store;
+use dan_core::ports::{Store, TimeStamper};
 use dan_http::listen::{ListenLimits, serve};
-use dan_source::keeper::Refresh;
+use dan_source::keeper::{CatalogKeeper, Refresh};
 use dan_store::Access;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::compose::{Composition, compose, list_problems, open_store, public_url};
+use crate::compose::{BUILD, Composition, compose, list_problems, open_store, public_url};
 use crate::config::Config;
 use crate::lifecycle::Shutdown;
 use crate::output::Misuse;
@@ -64,24 +64,22 @@ impl Running {
             management: managed,
             clients,
             signing,
+            stamper,
         } = compose(config, store, public_url.clone(), ends)?;
         if let Refresh::Refused(problems) = keeper.refresh_folder().await {
             return Err(Misuse(list_problems(&problems)));
         }
         let request_id: Arc<str> = Arc::from(exchange.new_id());
-        let first = keeper.refresh_plugins(&request_id);
-        if tokio::time::timeout(PLUGINS_WAIT, first).await.is_err() {
-            tracing::warn!("some plugins are slow to say what they offer; they are asked again");
-        }
+        first_plugins(&mut keeper, &request_id).await;
 
+        record_start(&exchange).await?;
         let shutdown = Shutdown::default();
         let stop = || {
             let stopping = shutdown.clone();
             async move { stopping.begun().await }
         };
         let mut background = JoinSet::new();
-        let recording = Arc::clone(&exchange);
-        background.spawn(async move { recording.keep_records().await });
+        keep_trail(&mut background, &exchange, stamper, &shutdown);
         background.spawn(keeper.run(request_id, stop()));
         background.spawn(sweep(Arc::clone(&exchange), stop()));
         background.spawn(keep_key_uses(Arc::clone(&exchange), stop()));
@@ -121,7 +119,8 @@ impl Running {
         })
     }
 
-    /// Stops: no new requests, answers out, records written, background work ended.
+    /// Stops: no new requests, answers out, records written, background work ended, and what was
+    /// recorded under a signed head.
     pub async fn stop(mut self) {
         tracing::info!("stopping");
         self.shutdown.begin();
@@ -129,8 +128,45 @@ impl Running {
         keep_uses(&self.exchange).await;
         self.exchange.close().await;
         while self.background.join_next().await.is_some() {}
+        self.exchange.record_stop(BUILD.version).await;
         tracing::info!("stopped");
     }
+}
+
+/// What plugins offer, as far as they say so in time.
+async fn first_plugins(keeper: &mut CatalogKeeper, request_id: &Arc<str>) {
+    let first = keeper.refresh_plugins(request_id);
+    if tokio::time::timeout(PLUGINS_WAIT, first).await.is_err() {
+        tracing::warn!("some plugins are slow to say what they offer; they are asked again");
+    }
+}
+
+/// Outcomes are recorded behind the answers, heads are put over what was recorded, and stamped.
+fn keep_trail(
+    background: &mut JoinSet<()>,
+    exchange: &Arc<Exchange>,
+    stamper: Option<Arc<dyn TimeStamper>>,
+    shutdown: &Shutdown,
+) {
+    let recording = Arc::clone(exchange);
+    background.spawn(async move { recording.keep_records().await });
+    let (covering, stopping) = (Arc::clone(exchange), shutdown.clone());
+    background.spawn(async move { covering.keep_heads(stopping.begun()).await });
+    if let Some(stamper) = stamper {
+        let (stamping, stopping) = (Arc::clone(exchange), shutdown.clone());
+        background.spawn(async move { stamping.keep_stamps(stamper, stopping.begun()).await });
+    }
+}
+
+/// A node that cannot record does not start.
+async fn record_start(exchange: &Exchange) -> Result<(), Misuse> {
+    let started = exchange.record_start(BUILD.version).await;
+    started.map_err(|fault| {
+        Misuse(format!(
+            "store: the start of the node cannot be recorded: {}",
+            fault.cause.unwrap_or_default()
+        ))
+    })
 }
 
 /// Purges what has ended, once at the start and then every [`SWEEP_EVERY`].

@@ -1,14 +1,17 @@
 //! Developer tasks: `cargo xtask test` runs everything that must pass before a change lands.
 //!
 //! It has no dependencies, so that it starts on a bare machine, and it calls nothing but cargo and,
-//! where a tool is missing, the package manager.
+//! where a tool is missing, the package managers.
 #![expect(clippy::print_stderr, reason = "a task tells what it does")]
+
+mod proof_tools;
 
 use std::process::{Command, ExitCode};
 
 const HELP: &str = "\
 cargo xtask test          format, lints, documentation, then every test
 cargo xtask test --long   the same, every crate alone as well, and the long runs of random tests
+cargo xtask tools         what the tests call by name: programs, and libraries in the target folder
 cargo xtask docs          write docs/errors.md and docs/configuration.md from the code
 cargo xtask fuzz          every fuzz target for a minute, with cargo-fuzz; --seconds N for longer
 cargo xtask deny          licences, bans and sources, with cargo-deny";
@@ -19,6 +22,7 @@ fn main() -> ExitCode {
     let done = match arguments.as_slice() {
         ["test"] => test(false),
         ["test", "--long"] => test(true),
+        ["tools"] => install_missing() && proof_tools::install(),
         ["docs"] => docs(),
         ["fuzz"] => fuzz("60"),
         ["fuzz", "--seconds", seconds] => fuzz(seconds),
@@ -37,7 +41,14 @@ fn main() -> ExitCode {
 
 /// Stops at the first step that fails. Tests come last, so that their result is the last line.
 fn test(long: bool) -> bool {
+    let tools = proof_tools::folder();
+    let tools = tools.to_string_lossy();
+    let mut variables = vec![(proof_tools::FOLDER_VARIABLE, &*tools)];
+    if long {
+        variables.push(("DAN_LONG", "1"));
+    }
     install_missing()
+        && proof_tools::install()
         && cargo(&["fmt", "--all", "--check"], &[])
         && cargo(
             &[
@@ -57,10 +68,7 @@ fn test(long: bool) -> bool {
         )
         && (!long || crates_alone())
         && signing_features()
-        && cargo(
-            &["test", "--workspace", "--locked"],
-            if long { &[("DAN_LONG", "1")] } else { &[] },
-        )
+        && cargo(&["test", "--workspace", "--locked"], &variables)
 }
 
 /// Keys in a PKCS#11 token are a feature that the workspace is not built with; and the verifier and the
@@ -115,12 +123,13 @@ fn docs() -> bool {
 }
 
 /// Fuzz targets of `tests/fuzz`.
-const FUZZ_TARGETS: [&str; 5] = [
+const FUZZ_TARGETS: [&str; 6] = [
     "token",
     "key_set",
     "client_certificate",
     "http_head",
     "route_path",
+    "answer",
 ];
 
 /// Runs on stable: no sanitizer, since there is no unsafe code here for one to watch.
@@ -173,11 +182,12 @@ const TOOLS: [(&str, &str); 7] = [
 
 /// Installs tools that are missing; on a machine without `apt-get` it says which.
 fn install_missing() -> bool {
-    let missing: Vec<&str> = TOOLS
+    let mut missing: Vec<&str> = TOOLS
         .iter()
         .filter(|(tool, _)| !exists(tool))
         .map(|(_, package)| *package)
         .collect();
+    missing.extend(proof_tools::missing_packages());
     if missing.is_empty() {
         return components();
     }

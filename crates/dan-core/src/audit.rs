@@ -1,6 +1,16 @@
 //! [`AuditRecord`]: who, what, about whom, on which basis; and the chain that shows tampering.
+//!
+//! [`link`] ties each row to the one before it. A [`HeadClaims`], signed, ties a run of rows to a
+//! key and a moment: what a chain alone cannot show, that its end was taken off or that all of it
+//! was made anew, shows against a head that somebody kept.
+
+mod head;
+mod merkle;
 
 use sha2::{Digest, Sha256};
+
+pub use head::{HEAD_BYTES_MAX, HEAD_ROWS_MAX, HeadClaims, HeadError, TrailHead, kid_of};
+pub use merkle::MerkleTree;
 
 use crate::party::{OrgNumber, Party};
 use crate::time::Timestamp;
@@ -30,11 +40,23 @@ pub enum Action {
     ApiKeyReplaced,
     /// An operator ended an API key.
     ApiKeyRevoked,
+    /// The node began to serve. [`AuditRecord::node`] says what it was then.
+    NodeStarted,
+    /// The node stopped as it should; a node that was killed has no such row.
+    NodeStopped,
+    /// Another revision of the catalogue came into force.
+    CatalogReplaced,
+    /// Another key began to sign.
+    SigningKeyActivated,
+    /// The trail was exported with persons in clear.
+    TrailExported,
+    /// An extract was made of everything that concerns the subject of this row.
+    SubjectExtracted,
 }
 
 impl Action {
     /// Every action with the name it is stored under.
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::AuthorizationGranted, "AuthorizationGranted"),
         (Self::AuthorizationRefused, "AuthorizationRefused"),
         (Self::AccreditationDeleted, "AccreditationDeleted"),
@@ -46,6 +68,12 @@ impl Action {
         (Self::ApiKeyCreated, "ApiKeyCreated"),
         (Self::ApiKeyReplaced, "ApiKeyReplaced"),
         (Self::ApiKeyRevoked, "ApiKeyRevoked"),
+        (Self::NodeStarted, "NodeStarted"),
+        (Self::NodeStopped, "NodeStopped"),
+        (Self::CatalogReplaced, "CatalogReplaced"),
+        (Self::SigningKeyActivated, "SigningKeyActivated"),
+        (Self::TrailExported, "TrailExported"),
+        (Self::SubjectExtracted, "SubjectExtracted"),
     ];
 
     /// The stored name.
@@ -81,6 +109,8 @@ pub enum Phase {
         digest: [u8; 32],
         /// Size of the body in bytes.
         body_bytes: u64,
+        /// Name of the key that signed the statement; `None` in rows of before it was recorded.
+        kid: Option<String>,
     },
     /// The answer to the intent of the same request left in part, and nobody was told that it is whole.
     BrokenOff {
@@ -94,6 +124,17 @@ pub enum Phase {
         /// Number of the code.
         code: u16,
     },
+}
+
+/// What a node was when it started, stopped or changed. Filled in by the node alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeState {
+    /// Version of the program.
+    pub version: Option<String>,
+    /// Revision of the catalogue in force.
+    pub catalog: Option<String>,
+    /// Name of the key that signs.
+    pub kid: Option<String>,
 }
 
 /// One row of the audit trail. Holds no evidence. Stores keep persons encrypted.
@@ -129,6 +170,33 @@ pub struct AuditRecord {
     pub basis: Vec<String>,
     /// The caller's own reference.
     pub external_reference: Option<String>,
+    /// What the node was, in rows about the node itself.
+    pub node: Option<Box<NodeState>>,
+}
+
+impl AuditRecord {
+    /// A row about something that was done, with nothing else filled in.
+    #[must_use]
+    pub const fn done(at: Timestamp, action: Action, request_id: String) -> Self {
+        Self {
+            at,
+            action,
+            phase: Phase::Done,
+            request_id,
+            key_id: String::new(),
+            owner: None,
+            supplier: None,
+            system_user: None,
+            context: String::new(),
+            dataset: String::new(),
+            accreditation: None,
+            requestor: None,
+            subject: None,
+            basis: Vec::new(),
+            external_reference: None,
+            node: None,
+        }
+    }
 }
 
 /// The chain: SHA-256 over the link before and the stored bytes of this row. Stores call it with

@@ -27,6 +27,10 @@ counters! {
     harvests_refused "dan_harvests_refused_total" "Harvests refused before a source was asked";
     harvests_failed "dan_harvests_failed_total" "Harvests that a source or the store made fail";
     outcomes_lost "dan_outcomes_lost_total" "Harvests whose outcome could not be recorded";
+    heads "dan_trail_heads_total" "Signed heads put over the audit trail";
+    heads_failed "dan_trail_heads_failed_total" "Times no head could be put over the audit trail; it is tried again";
+    stamps "dan_trail_stamps_total" "Heads that a time-stamping authority stamped";
+    stamps_failed "dan_trail_stamps_failed_total" "Times a time-stamping authority gave no stamp that holds";
     requests "dan_http_requests_total" "HTTP requests answered";
     requests_refused "dan_http_refused_total" "HTTP requests refused before a handler saw them";
     callers_refused "dan_callers_refused_total" "HTTP requests whose caller did not prove who it is, or may not come in";

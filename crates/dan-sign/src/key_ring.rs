@@ -88,6 +88,7 @@ struct RingKey {
 pub(crate) struct ActiveKey {
     pub(crate) key: Arc<dyn PrivateKey>,
     pub(crate) jwt_header: String,
+    pub(crate) head_header: String,
     pub(crate) jose_header: String,
     /// `None`: not a key for `COSE_Sign1`.
     pub(crate) cose_header: Option<Vec<u8>>,
@@ -233,7 +234,7 @@ impl RingKey {
     fn signs(&self, format: EnvelopeFormat, now: Timestamp) -> bool {
         self.may_sign(now)
             && self.active.as_ref().is_some_and(|key| match format {
-                EnvelopeFormat::Jwt | EnvelopeFormat::Jose => true,
+                EnvelopeFormat::Jwt | EnvelopeFormat::Jose | EnvelopeFormat::Head => true,
                 EnvelopeFormat::Cose => key.cose_header.is_some(),
             })
     }
@@ -268,6 +269,7 @@ impl ActiveKey {
         };
         Ok(Self {
             jwt_header: header(Purpose::Jwt),
+            head_header: header(Purpose::Head),
             jose_header: header(Purpose::Jose),
             cose_header,
             key,

@@ -146,7 +146,7 @@ impl RingSigner {
         key: Arc<ActiveKey>,
         ctx: &CallContext,
     ) -> Result<Vec<u8>, SignError> {
-        let late = |_elapsed| SignError("the device did not sign before the deadline".to_owned());
+        let late = |_elapsed| SignError("the key did not sign before the deadline".to_owned());
         let slot = Arc::clone(&self.device_slots).acquire_owned();
         let slot = timeout_at(ctx.deadline, slot).await.map_err(late)?;
         let slot = slot.map_err(|error| SignError(error.to_string()))?;
@@ -185,13 +185,18 @@ impl Signer for RingSigner {
         self.ring.load().published().to_owned()
     }
 
+    fn active_kid(&self, now: Timestamp) -> Option<String> {
+        self.ring.load().active_kid(now).map(str::to_owned)
+    }
+
     fn can_sign(&self, format: EnvelopeFormat, now: Timestamp) -> bool {
         self.ring.load().active(format, now).is_some()
     }
 
     /// With a key in memory it takes tens of microseconds of processor time (RSA: a millisecond) and
     /// waits for nothing: done at once, before the future is polled, whatever the deadline. With one
-    /// in a device it waits, until the deadline at most, on a thread that may wait.
+    /// in a device, or of more than 4096 bits, it waits, until the deadline at most, on a thread that may
+    /// wait.
     fn sign<'a>(
         &'a self,
         signable: Signable<'a>,
@@ -224,7 +229,7 @@ mod tests {
     use dan_core::statement::{hex, sha256};
     use dan_verify::jws;
     use dan_verify::public_key::PublicKey;
-    use dan_verify::{VerifyError, verify_cose, verify_detached, verify_jose};
+    use dan_verify::{VerifyError, verify_cose, verify_detached, verify_head, verify_jose};
 
     const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_500);
 
@@ -239,7 +244,7 @@ mod tests {
         let payload = payload(b"body", now);
         let ctx = context();
         let evidence = match format {
-            EnvelopeFormat::Jwt => None,
+            EnvelopeFormat::Jwt | EnvelopeFormat::Head => None,
             EnvelopeFormat::Jose | EnvelopeFormat::Cose => Some(EvidencePart::Bytes(b"body")),
         };
         let signable = Signable {
@@ -299,9 +304,15 @@ mod tests {
         let jwks = signer.key_set(NOW);
         let jwt = signed(&signer, EnvelopeFormat::Jwt, NOW).await;
         let jose = signed(&signer, EnvelopeFormat::Jose, NOW).await;
+        let head = signed(&signer, EnvelopeFormat::Head, NOW).await;
+        assert!(verify_head(text(&head), &jwks).is_ok());
         for outcome in [
             verify_detached(b"body", text(&jose), &jwks),
             verify_jose(text(&jwt), &jwks),
+            verify_detached(b"body", text(&head), &jwks),
+            verify_jose(text(&head), &jwks),
+            verify_head(text(&jwt), &jwks),
+            verify_head(text(&jose), &jwks),
         ] {
             assert!(matches!(outcome, Err(VerifyError::WrongType { .. })));
         }

@@ -19,7 +19,8 @@ pub trait PrivateKey: fmt::Debug + Send + Sync {
     /// [`SignError`]: why it did not sign, for the log.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
 
-    /// True when signing asks a device and waits for it: it is then called on a thread that may wait.
+    /// True when signing waits for a device, or takes milliseconds: it is then called on a thread that
+    /// may wait.
     fn waits(&self) -> bool {
         false
     }

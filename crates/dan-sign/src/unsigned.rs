@@ -35,12 +35,18 @@ impl Unsigned {
             EvidencePart::Bytes(body) => Evidence::Bytes(body),
         });
         match format {
-            EnvelopeFormat::Jwt => {
+            EnvelopeFormat::Jwt | EnvelopeFormat::Head => {
                 if evidence.is_some() {
                     return Err(SignError("a JWT carries no evidence".to_owned()));
                 }
+                let header = match format {
+                    EnvelopeFormat::Head => &key.head_header,
+                    EnvelopeFormat::Jwt | EnvelopeFormat::Jose | EnvelopeFormat::Cose => {
+                        &key.jwt_header
+                    }
+                };
                 let payload = signable.statement.as_bytes();
-                Ok(Self::Jws(jws::signing_input(&key.jwt_header, payload)))
+                Ok(Self::Jws(jws::signing_input(header, payload)))
             }
             EnvelopeFormat::Jose => {
                 let payload = payload::jose(signable.statement, evidence).map_err(SignError)?;

@@ -5,23 +5,21 @@
 //! failing, and lets one harvest through now and then to see whether it is back. What a client did
 //! wrong never counts against a source. A binary answer counts until its last byte.
 
+mod watched;
+
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use dan_core::evidence::{Arriving, Evidence, Harvest};
-use dan_core::flow::{AHEAD_BYTES, STREAM_IDLE_MAX};
-use dan_core::parts::{BoxParts, Parts};
 use dan_core::ports::{
     CallContext, Clock, HarvestOrder, PortFuture, Source, SourceError, SourceFailure,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::breaker::{Breaker, Pass};
+use crate::breaker::Breaker;
+use watched::Watched;
 
 /// Detail of an error for which the source was not asked; says nothing about its health.
 pub const DETAIL_NOT_ASKED: u32 = 5005;
@@ -171,14 +169,7 @@ impl Guard {
             calls,
         }) = answer
         {
-            let parts = Box::pin(Watched {
-                parts: arriving.parts,
-                pass: Some(pass),
-                waits: true,
-                passed_bytes: 0,
-                head_by: ctx.deadline,
-                _places: [place, turn],
-            });
+            let parts = Watched::over(arriving.parts, pass, ctx.deadline, [place, turn]);
             let evidence = Evidence::Stream(Arriving { parts, ..arriving });
             return Ok(Harvest { evidence, calls });
         }
@@ -203,62 +194,6 @@ impl Guard {
     }
 }
 
-/// An answer that still arrives: it holds its places, and its end is the outcome. Dropped while the source was waited for
-/// longer than it may be, it tells of a source that is down; dropped because the reader left, of nothing.
-struct Watched {
-    parts: BoxParts<SourceError>,
-    pass: Option<Pass>,
-    /// Somebody waits for the source.
-    waits: bool,
-    passed_bytes: usize,
-    /// Until when what is read ahead must be here.
-    head_by: Instant,
-    _places: [OwnedSemaphorePermit; 2],
-}
-
-impl Watched {
-    fn expect(&mut self, waits: bool) {
-        if self.waits == waits {
-            return;
-        }
-        self.waits = waits;
-        if let Some(pass) = &mut self.pass {
-            let by = if self.passed_bytes <= AHEAD_BYTES {
-                Some(self.head_by)
-            } else {
-                Instant::now().checked_add(STREAM_IDLE_MAX)
-            };
-            pass.expect_by(by.filter(|_| waits));
-        }
-    }
-}
-
-impl Parts<SourceError> for Watched {
-    fn poll_part(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, SourceError>>> {
-        let next = self.parts.as_mut().poll_part(cx);
-        let outcome = match &next {
-            Poll::Pending => {
-                self.expect(true);
-                return next;
-            }
-            Poll::Ready(Some(Ok(part))) => {
-                self.passed_bytes = self.passed_bytes.saturating_add(part.len());
-                self.expect(false);
-                return next;
-            }
-            Poll::Ready(None) => false,
-            Poll::Ready(Some(Err(error))) => is_outage(error),
-        };
-        if let Some(pass) = self.pass.take() {
-            pass.settle(outcome);
-        }
-        next
-    }
-}
-
 /// Whether this tells of a source that is down: out of reach, overloaded, or crashed. A source that
 /// refuses one client or one dataset is well (`Unreachable` with a 4xx status as its detail).
 fn is_outage(error: &SourceError) -> bool {
@@ -276,11 +211,10 @@ fn is_outage(error: &SourceError) -> bool {
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
-    use std::task::Waker;
+    use std::task::{Context, Poll, Waker};
 
-    use dan_core::parts::next_part;
     use dan_core::testkit::fakes::{FakeSource, StillClock, call_context};
-    use tokio::sync::{mpsc, oneshot};
+    use tokio::sync::oneshot;
     use tokio::task::yield_now;
 
     use super::*;
@@ -378,117 +312,6 @@ mod tests {
                 "{detail}"
             );
         }
-    }
-
-    /// A source that sends what it is told, when it is told.
-    struct Tap(mpsc::UnboundedReceiver<Result<Bytes, SourceError>>);
-
-    impl Parts<SourceError> for Tap {
-        fn poll_part(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-        ) -> Poll<Option<Result<Bytes, SourceError>>> {
-            self.0.poll_recv(cx)
-        }
-    }
-
-    async fn stream(
-        guard: &Guard,
-    ) -> (
-        mpsc::UnboundedSender<Result<Bytes, SourceError>>,
-        BoxParts<SourceError>,
-    ) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let arriving = Arriving {
-            parts: Box::pin(Tap(receiver)),
-            media_type: "a/b".to_owned(),
-            call: "c".to_owned(),
-            retrieved_at: StillClock::default().now(),
-        };
-        let harvest = Harvest {
-            evidence: Evidence::Stream(arriving),
-            calls: Vec::new(),
-        };
-        let answer = guard.run(async { Ok(harvest) }, &call_context()).await;
-        match answer.unwrap().evidence {
-            Evidence::Stream(arriving) => (sender, arriving.parts),
-            Evidence::Values(_) | Evidence::Binary { .. } => panic!("no stream"),
-        }
-    }
-
-    fn one_at_a_time() -> Guard {
-        let limits = Limits {
-            running_max: 1,
-            waiting_max: 0,
-            failures_max: 1,
-        };
-        guard(limits).0
-    }
-
-    #[tokio::test]
-    async fn an_answer_under_way_holds_its_place_until_its_last_byte() {
-        let guard = one_at_a_time();
-        let (sender, mut parts) = stream(&guard).await;
-        assert_eq!(succeed(&guard).await, Err(DETAIL_BUSY));
-        sender.send(Ok(Bytes::from_static(b"x"))).unwrap();
-        drop(sender);
-        next_part(&mut parts).await.unwrap().unwrap();
-        assert!(next_part(&mut parts).await.is_none());
-        assert_eq!(
-            succeed(&guard).await,
-            Err(DETAIL_BUSY),
-            "it is not let go of"
-        );
-        drop(parts);
-        assert_eq!(succeed(&guard).await, Ok(()));
-    }
-
-    #[tokio::test]
-    async fn an_answer_that_breaks_off_counts_against_its_source() {
-        let guard = one_at_a_time();
-        let (sender, mut parts) = stream(&guard).await;
-        sender
-            .send(Err(bad(SourceFailure::Unreachable, 0)))
-            .unwrap();
-        assert!(next_part(&mut parts).await.unwrap().is_err());
-        assert!(guard.breaker.is_open());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_leaves_a_source_that_sends_tells_nothing_of_it_and_who_waited_in_vain_does() {
-        let guard = one_at_a_time();
-        let (sender, mut parts) = stream(&guard).await;
-        sender.send(Ok(Bytes::from_static(b"x"))).unwrap();
-        next_part(&mut parts).await.unwrap().unwrap();
-        // The reader took his time, and then left.
-        tokio::time::advance(STREAM_IDLE_MAX * 10).await;
-        drop(parts);
-        assert!(!guard.breaker.is_open());
-        let large = || Ok(Bytes::from(vec![b'x'; AHEAD_BYTES + 1]));
-        for (waits, blamed) in [(STREAM_IDLE_MAX / 2, false), (STREAM_IDLE_MAX, true)] {
-            let (silent, mut parts) = stream(&guard).await;
-            silent.send(large()).unwrap();
-            next_part(&mut parts).await.unwrap().unwrap();
-            tokio::time::advance(STREAM_IDLE_MAX * 10).await;
-            let waited = timeout_at(Instant::now(), next_part(&mut parts)).await;
-            assert!(waited.is_err());
-            tokio::time::advance(waits).await;
-            drop(parts);
-            assert_eq!(guard.breaker.is_open(), blamed, "{waits:?}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_source_that_sends_a_little_and_then_nothing_has_failed_when_time_is_up() {
-        let guard = one_at_a_time();
-        let (silent, mut parts) = stream(&guard).await;
-        silent.send(Ok(Bytes::from_static(b"x"))).unwrap();
-        next_part(&mut parts).await.unwrap().unwrap();
-        let deadline = call_context().deadline;
-        let waited = timeout_at(deadline, next_part(&mut parts)).await;
-        assert!(waited.is_err());
-        drop(parts);
-        assert!(guard.breaker.is_open());
     }
 
     #[tokio::test]

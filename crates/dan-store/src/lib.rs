@@ -12,7 +12,7 @@ mod memory;
 mod record;
 mod seal;
 mod sqlite;
-mod verify;
+pub mod trail;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,6 @@ use std::sync::Arc;
 
 use dan_core::ports::Store;
 use dan_core::secret::Secret;
-
-pub use verify::{VerifiedAudit, verify_audit};
 
 use memory::MemoryStore;
 use seal::Sealer;

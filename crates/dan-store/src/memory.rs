@@ -1,19 +1,21 @@
 //! State that ends with the process: one map each, one lock. The model that SQLite is held against.
 
-use std::collections::BTreeMap;
+mod trail;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dan_core::accreditation::{Accreditation, AccreditationId};
-use dan_core::audit::link;
+use dan_core::audit::TrailHead;
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, PortFuture, ProofRecord,
-    Store, StoreError, Stored, StoredAudit, Write,
+    AboutFilter, AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, PortFuture,
+    ProofRecord, Store, StoreError, Stored, StoredAudit, TrailRow, Write,
 };
 use dan_core::time::Timestamp;
 use dan_core::usage::{UsageKey, UsageRow};
 
-use crate::record::{AuditRow, decode_audit, encode_audit};
+use crate::record::encode_audit;
 use crate::seal::Sealer;
 
 /// Most rows of each kind; a node that gets there has outgrown memory.
@@ -39,6 +41,7 @@ struct State {
     proofs: Proofs,
     /// Text and link of each row; the first has sequence 1.
     audit: Vec<(String, [u8; 32])>,
+    heads: Vec<TrailHead>,
 }
 
 /// What a batch will change, until all of it is known to be possible.
@@ -50,7 +53,12 @@ struct Changes {
     uses: BTreeMap<UsageKey, u64>,
     applications: BTreeMap<ApplicationKey, Option<IdempotencyRecord>>,
     proofs: Vec<ProofStep>,
-    audit: Vec<String>,
+    /// Texts of rows, encoded before the lock was taken.
+    encoded: VecDeque<String>,
+    /// The same with their links, as far as the steps of the batch have come.
+    audit: Vec<(String, [u8; 32])>,
+    heads: Vec<TrailHead>,
+    stamps: BTreeMap<u64, Vec<u8>>,
 }
 
 /// What a batch does to the proofs.
@@ -118,7 +126,9 @@ impl MemoryStore {
         let mut changes = Changes::default();
         for write in &batch.0 {
             if let Write::AppendAudit(record) = write {
-                changes.audit.push(encode_audit(record, self.sealer()?)?);
+                changes
+                    .encoded
+                    .push_back(encode_audit(record, self.sealer()?)?);
             }
         }
         let mut state = self.lock();
@@ -166,29 +176,6 @@ impl MemoryStore {
         found.truncate(wide(count_max));
         found
     }
-
-    fn read_audit(&self, first: u64, count_max: u32) -> Result<Vec<StoredAudit>, StoreError> {
-        let first = first.max(1);
-        let skipped = usize::try_from(first.saturating_sub(1)).unwrap_or(usize::MAX);
-        let (previous, rows) = {
-            let state = self.lock();
-            let previous = skipped
-                .checked_sub(1)
-                .and_then(|at| state.audit.get(at))
-                .map_or([0; 32], |(_, link)| *link);
-            let rows = state.audit.iter().skip(skipped).take(wide(count_max));
-            let rows: Vec<_> = rows
-                .zip(first..)
-                .map(|((text, link), sequence)| AuditRow {
-                    sequence,
-                    text: text.clone(),
-                    link: *link,
-                })
-                .collect();
-            (previous, rows)
-        };
-        decode_audit(first, previous, rows, self.sealer()?)
-    }
 }
 
 impl Changes {
@@ -209,7 +196,13 @@ impl Changes {
                 self.expect(state, id, *expect)?;
                 self.grants.insert(id.clone(), None);
             }
-            Write::AppendAudit(_) => {}
+            Write::AppendAudit(_) => self.append(state),
+            Write::AppendHead {
+                value,
+                link,
+                previous,
+            } => self.append_head(state, value, link, *previous)?,
+            Write::StampHead { last, stamp } => self.stamp_head(state, *last, stamp)?,
             Write::CountUse(key) => {
                 let uses = self.uses.entry(key.clone()).or_default();
                 *uses = uses.saturating_add(1);
@@ -324,6 +317,7 @@ impl Changes {
             (state.usage.len(), new_counts.count()),
             (state.applications.len(), new_applications.count()),
             (state.audit.len(), self.audit.len()),
+            (state.heads.len(), self.heads.len()),
         ]
         .into_iter()
         .any(|(kept, new)| new > 0 && kept.saturating_add(new) > ROWS_MAX);
@@ -366,10 +360,12 @@ impl State {
         for step in changes.proofs {
             self.proofs.take(step);
         }
-        for text in changes.audit {
-            let previous = self.audit.last().map_or([0; 32], |(_, link)| *link);
-            let next = link(&previous, text.as_bytes());
-            self.audit.push((text, next));
+        self.audit.extend(changes.audit);
+        self.heads.extend(changes.heads);
+        for head in &mut self.heads {
+            if let Some(stamp) = changes.stamps.get(&head.last) {
+                head.stamp = Some(stamp.clone());
+            }
         }
     }
 }
@@ -458,6 +454,48 @@ impl Store for MemoryStore {
         count_max: u32,
     ) -> PortFuture<'_, Result<Vec<StoredAudit>, StoreError>> {
         Box::pin(async move { self.read_audit(first, count_max) })
+    }
+
+    fn trail(
+        &self,
+        first: u64,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<TrailRow>, StoreError>> {
+        Box::pin(async move { Ok(self.read_trail(first, count_max)) })
+    }
+
+    fn links(
+        &self,
+        first: u64,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<[u8; 32]>, StoreError>> {
+        Box::pin(async move {
+            let rows = self.read_trail(first, count_max);
+            Ok(rows.into_iter().map(|row| row.link).collect())
+        })
+    }
+
+    fn heads(
+        &self,
+        after: u64,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<TrailHead>, StoreError>> {
+        Box::pin(async move {
+            let state = self.lock();
+            let heads = state.heads.iter().filter(|head| head.last > after);
+            Ok(heads.take(wide(count_max)).cloned().collect())
+        })
+    }
+
+    fn newest_head(&self) -> PortFuture<'_, Result<Option<TrailHead>, StoreError>> {
+        Box::pin(async move { Ok(self.lock().heads.last().cloned()) })
+    }
+
+    fn about<'a>(
+        &'a self,
+        filter: &'a AboutFilter,
+    ) -> PortFuture<'a, Result<Vec<StoredAudit>, StoreError>> {
+        Box::pin(async move { self.read_about(filter) })
     }
 
     fn ready(&self) -> PortFuture<'_, Result<(), StoreError>> {

@@ -22,7 +22,7 @@ use crate::seal::{Place, SealError, Sealer};
 
 pub(crate) use accreditation::{decode_accreditation, encode_accreditation};
 pub(crate) use api_key::{decode_api_key, encode_api_key};
-pub(crate) use audit::{AuditRow, decode_audit, encode_audit};
+pub(crate) use audit::{AuditRow, corrupt_row, decode_audit, decode_row, encode_audit};
 pub(crate) use idempotency::{decode_idempotency, encode_idempotency, idempotency_id};
 pub(crate) use proof::{decode_proof, encode_proof};
 
@@ -68,6 +68,16 @@ impl StoredParty {
             }
         };
         party.ok_or_else(|| corrupt(place.kind, place.id, "a party is none"))
+    }
+}
+
+/// What rows about this party are found by: its text where that is public, else the keyed index.
+pub(crate) fn party_index(party: &Party, sealer: &Sealer) -> String {
+    let canonical = zeroize::Zeroizing::new(party.expose_canonical());
+    if party.is_public() {
+        canonical.to_string()
+    } else {
+        sealer.index(&canonical)
     }
 }
 

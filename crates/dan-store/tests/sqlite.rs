@@ -18,7 +18,8 @@ use dan_core::secret::Secret;
 use dan_core::testkit::store_suite::{
     CUSTOM, PARAMETER, PERSON, append, grant, key, put, remember, remembered, row, usage_key,
 };
-use dan_store::{Access, Durability, OpenError, StoreConfig, open, verify_audit};
+use dan_store::trail::{Flaw, Report, TrailCheck, check_store};
+use dan_store::{Access, Durability, OpenError, StoreConfig, open};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -89,6 +90,20 @@ fn refused(config: &StoreConfig) -> OpenError {
 
 async fn commit(store: &Arc<dyn Store>, writes: Vec<Write>) {
     assert_eq!(store.commit(&Batch(writes)).await, Ok(()));
+}
+
+/// What a check of the trail says; there are no heads in these tests.
+async fn checked(store: &Arc<dyn Store>) -> Report {
+    let no_head = |_: &str| Err("there are no heads here".to_owned());
+    let check = TrailCheck::new(&no_head, &[]);
+    check_store(store.as_ref(), check).await.unwrap()
+}
+
+/// The same, for a trail that holds.
+async fn sound(store: &Arc<dyn Store>) -> Report {
+    let report = checked(store).await;
+    assert_eq!(report.finding, None);
+    report
 }
 
 fn everything(seed: u8) -> Vec<Write> {
@@ -181,7 +196,7 @@ async fn everything_is_there_after_opening_again() {
     assert_eq!(store.usage(1, 1).await.unwrap()[0].count, 3);
     assert_eq!(store.api_keys().await.unwrap().len(), 3);
     commit(&store, vec![append(&row(4))]).await;
-    assert_eq!(verify_audit(store.as_ref()).await.unwrap().rows, 4);
+    assert_eq!(sound(&store).await.rows, 4);
 }
 
 #[tokio::test]
@@ -198,7 +213,7 @@ async fn what_was_handed_over_is_written_before_it_closes() {
     }
     drop(store);
     let store = place.open();
-    assert_eq!(verify_audit(store.as_ref()).await.unwrap().rows, 20);
+    assert_eq!(sound(&store).await.rows, 20);
     assert_eq!(store.api_keys().await.unwrap().len(), 20);
 }
 
@@ -270,7 +285,7 @@ async fn a_conflict_in_a_group_touches_nobody_else() {
         let found = store.accreditation(&grant(seed).id).await.unwrap();
         assert_eq!(found.is_some(), seed % 2 == 1);
     }
-    assert_eq!(verify_audit(store.as_ref()).await.unwrap().rows, 50);
+    assert_eq!(sound(&store).await.rows, 50);
     assert_eq!(store.usage(1, 1).await.unwrap()[0].count, 50);
 }
 
@@ -387,9 +402,9 @@ async fn a_tool_beside_the_node_keeps_the_chain_whole() {
         tasks.spawn(async move { store.commit(&Batch(vec![append(&row(seed))])).await });
     }
     assert!(tasks.join_all().await.iter().all(Result::is_ok));
-    let verified = verify_audit(node.as_ref()).await.unwrap();
+    let verified = sound(&node).await;
     assert_eq!(verified.rows, 110);
-    assert_eq!(verify_audit(tool.as_ref()).await, Ok(verified));
+    assert_eq!(sound(&tool).await, verified);
 }
 
 #[tokio::test]
@@ -478,22 +493,22 @@ async fn a_touched_trail_is_found_by_reading_it() {
             .execute_batch("DROP TRIGGER audit_is_not_changed; DROP TRIGGER audit_is_not_deleted")
             .unwrap();
         stranger.execute(sql, []).unwrap();
-        let whole = verify_audit(store.as_ref()).await;
+        let whole = checked(&store).await.finding.unwrap();
         let part = store.audit(3, 1).await;
-        (whole, part)
+        ((whole.sequence, whole.flaw), part)
     };
     let (whole, part) =
         tamper("UPDATE audit SET body = replace(body, 'case 9', 'case 8') WHERE sequence = 3")
             .await;
-    let told = |text: &str| Err(StoreError::Corrupt(format!("audit row 3: {text}")));
-    assert_eq!(whole, told("does not follow from the row before it"));
-    assert_eq!(part, Err(whole.unwrap_err()));
+    let told = "audit row 3: does not follow from the row before it";
+    assert_eq!(whole, (3, Flaw::Edited));
+    assert_eq!(part, Err(StoreError::Corrupt(told.to_owned())));
     let (whole, _) = tamper("DELETE FROM audit WHERE sequence = 3").await;
-    assert_eq!(whole, told("missing"));
+    assert_eq!(whole, (3, Flaw::Missing));
     let (whole, _) = tamper("DELETE FROM audit WHERE sequence <= 3").await;
-    assert!(matches!(whole, Err(StoreError::Corrupt(_))));
+    assert_eq!(whole, (1, Flaw::Missing));
     let (whole, part) = tamper("UPDATE audit SET link = zeroblob(32) WHERE sequence = 2").await;
-    assert!(matches!(whole, Err(StoreError::Corrupt(_))));
+    assert_eq!(whole, (2, Flaw::Edited));
     assert!(matches!(part, Err(StoreError::Corrupt(_))));
 }
 

@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ciborium::Value as Cbor;
 use dan_json::strict::DEPTH_MAX;
-use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 use serde_json::{Map, Number, Value};
 
+use crate::encoder::{Encoder, Entry};
 use crate::payload::{EVIDENCE, EVIDENCE_BASE64, EVIDENCE_JSON};
 
 /// A value of the outermost map.
@@ -19,16 +19,64 @@ pub(crate) enum Item<'a> {
     Json(&'a Value),
     /// A byte string.
     Bytes(&'a [u8]),
+    /// An item that is encoded already, deterministic as well.
+    Encoded(&'a [u8]),
 }
 
-/// One CBOR map, deterministic. No name may stand twice in `members`.
+/// One CBOR map, deterministic.
 ///
 /// # Errors
-/// When it cannot be encoded, which never happens in memory.
-pub(crate) fn map_to_cbor(members: Vec<(&str, Item<'_>)>) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    ciborium::into_writer(&Sorted(members), &mut bytes).map_err(|error| error.to_string())?;
-    Ok(bytes)
+/// When a name stands twice in `members`.
+pub(crate) fn map_to_cbor(members: &[(&str, Item<'_>)]) -> Result<Vec<u8>, String> {
+    let sizes = members.iter().map(|(_, item)| match item {
+        Item::Json(_) => 0,
+        Item::Bytes(bytes) | Item::Encoded(bytes) => bytes.len(),
+    });
+    let mut encoder = Encoder::with_capacity(sizes.sum());
+    let mut entries = Vec::with_capacity(members.len());
+    for (name, item) in members {
+        let mut entry = Entry::at(encoder.len());
+        encoder.text(name);
+        entry.name_ends(encoder.len());
+        entries.push(entry);
+        match item {
+            Item::Json(value) => encode(value, &mut encoder)?,
+            Item::Bytes(bytes) => encoder.bytes(bytes),
+            Item::Encoded(item) => encoder.encoded(item),
+        }
+    }
+    encoder.close_map(0, &entries)?;
+    Ok(encoder.into_bytes())
+}
+
+fn encode(value: &Value, encoder: &mut Encoder) -> Result<(), String> {
+    match value {
+        Value::Null => encoder.item(&()),
+        Value::Bool(value) => encoder.item(value),
+        Value::Number(number) => encoder.item(number),
+        Value::String(text) => {
+            encoder.text(text);
+            Ok(())
+        }
+        Value::Array(items) => {
+            let start = encoder.len();
+            items.iter().try_for_each(|item| encode(item, encoder))?;
+            encoder.close_list(start, items.len());
+            Ok(())
+        }
+        Value::Object(members) => {
+            let start = encoder.len();
+            let mut entries = Vec::with_capacity(members.len());
+            for (name, value) in members {
+                let mut entry = Entry::at(encoder.len());
+                encoder.text(name);
+                entry.name_ends(encoder.len());
+                entries.push(entry);
+                encode(value, encoder)?;
+            }
+            encoder.close_map(start, &entries)
+        }
+    }
 }
 
 /// One CBOR map with text keys that fills `bytes`, as the JSON object it stands for. A byte string
@@ -68,7 +116,7 @@ pub(crate) fn object_from_cbor(bytes: &[u8]) -> Result<Map<String, Value>, Strin
     if let Some((name, body)) = &evidence {
         members.push((name, Item::Bytes(body)));
     }
-    if map_to_cbor(members)? != bytes {
+    if map_to_cbor(&members)? != bytes {
         return Err("it is not written in the one deterministic form".to_owned());
     }
     if let Some((_, body)) = evidence {
@@ -115,51 +163,6 @@ fn json(value: Cbor) -> Result<Value, String> {
     })
 }
 
-/// A map whose members are written in order.
-struct Sorted<'a>(Vec<(&'a str, Item<'a>)>);
-
-impl Serialize for Sorted<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members: Vec<_> = self.0.iter().collect();
-        // The head of a text is its length, and sorts as the length does.
-        members.sort_unstable_by_key(|(name, _)| (name.len(), *name));
-        let mut map = serializer.serialize_map(Some(members.len()))?;
-        for (name, item) in members {
-            map.serialize_entry(name, item)?;
-        }
-        map.end()
-    }
-}
-
-impl Serialize for Item<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let value = match self {
-            Self::Bytes(bytes) => return serializer.serialize_bytes(bytes),
-            Self::Json(value) => *value,
-        };
-        match value {
-            Value::Null => serializer.serialize_unit(),
-            Value::Bool(value) => serializer.serialize_bool(*value),
-            Value::Number(number) => number.serialize(serializer),
-            Value::String(text) => serializer.serialize_str(text),
-            Value::Array(items) => {
-                let mut list = serializer.serialize_seq(Some(items.len()))?;
-                for item in items {
-                    list.serialize_element(&Self::Json(item))?;
-                }
-                list.end()
-            }
-            Value::Object(members) => Sorted(
-                members
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), Self::Json(value)))
-                    .collect(),
-            )
-            .serialize(serializer),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use dan_json::strict::json_object;
@@ -168,9 +171,9 @@ mod tests {
 
     fn written(text: &str) -> Vec<u8> {
         let value = Value::Object(json_object(text.as_bytes()).unwrap());
-        let mut bytes = Vec::new();
-        ciborium::into_writer(&Item::Json(&value), &mut bytes).unwrap();
-        bytes
+        let mut encoder = Encoder::with_capacity(0);
+        encode(&value, &mut encoder).unwrap();
+        encoder.into_bytes()
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::jwk::Validity;
+use crate::moment::rfc3339;
 use crate::public_key::Algorithm;
 
 /// Why an answer does not verify. `Display` is one sentence; text taken from the signature is
@@ -93,6 +95,27 @@ pub enum VerifyError {
     },
     /// The key set itself cannot be trusted.
     KeySet(String),
+    /// What was signed is no statement about an answer: a claim is missing or has another form.
+    NoStatement {
+        /// The claim.
+        claim: &'static str,
+    },
+    /// At the moment asked about, it was not signed yet.
+    SignedLater {
+        /// `iat` of the statement, seconds since 1970.
+        iat: i64,
+        /// The moment asked about, seconds since 1970.
+        at: i64,
+    },
+    /// At the moment asked about, the key was not in use yet or not any more.
+    NotInUse {
+        /// The key.
+        kid: String,
+        /// The moment asked about, seconds since 1970.
+        at: i64,
+        /// When it signed.
+        validity: Validity,
+    },
 }
 
 /// How much of a foreign text an error repeats, in characters.
@@ -104,6 +127,45 @@ impl VerifyError {
             what,
             why: why.into(),
         }
+    }
+
+    /// Those that tell moments; the others are told by `Display`.
+    fn about_time(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::BeforeUse {
+            kid,
+            iat,
+            signs_from,
+        } = self
+        {
+            let (kid, iat, from) = (quoted(kid), rfc3339(*iat), rfc3339(*signs_from));
+            write!(
+                f,
+                "signed at {iat}, but key {kid} was not in use before {from}"
+            )?;
+        }
+        if let Self::AfterRetirement {
+            kid,
+            iat,
+            retired_at,
+        } = self
+        {
+            let (kid, iat, retired) = (quoted(kid), rfc3339(*iat), rfc3339(*retired_at));
+            write!(f, "signed at {iat}, but key {kid} was retired at {retired}")?;
+        }
+        if let Self::SignedLater { iat, at } = self {
+            let (iat, at) = (rfc3339(*iat), rfc3339(*at));
+            write!(f, "it was signed at {iat}, later than {at}")?;
+        }
+        if let Self::NotInUse { kid, at, validity } = self {
+            let (kid, at) = (quoted(kid), rfc3339(*at));
+            let moment = |moment: Option<i64>| moment.map_or_else(|| "…".to_owned(), rfc3339);
+            let (from, until) = (moment(validity.signs_from), moment(validity.retired_at));
+            write!(
+                f,
+                "key {kid} was not in use at {at}: it signed from {from} to {until}"
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -157,25 +219,15 @@ impl fmt::Display for VerifyError {
                  when it was signed",
                 quoted(kid)
             ),
-            Self::BeforeUse {
-                kid,
-                iat,
-                signs_from,
-            } => write!(
-                f,
-                "signed at {iat}, but key {} was not in use before {signs_from} (seconds since 1970)",
-                quoted(kid)
-            ),
-            Self::AfterRetirement {
-                kid,
-                iat,
-                retired_at,
-            } => write!(
-                f,
-                "signed at {iat}, but key {} was retired at {retired_at} (seconds since 1970)",
-                quoted(kid)
-            ),
             Self::KeySet(why) => write!(f, "the key set cannot be used: {why}"),
+            Self::NoStatement { claim } => write!(
+                f,
+                "what was signed is no statement about an answer: `{claim}` is missing or has another form"
+            ),
+            Self::BeforeUse { .. }
+            | Self::AfterRetirement { .. }
+            | Self::SignedLater { .. }
+            | Self::NotInUse { .. } => self.about_time(f),
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum Purpose {
     Jwt,
     /// `typ` JOSE: statement and evidence inside.
     Jose,
+    /// `typ` `dan-trail-head+jwt`: a head of an audit trail.
+    Head,
 }
 
 impl Purpose {
@@ -36,6 +38,7 @@ impl Purpose {
         match self {
             Self::Jwt => "JWT",
             Self::Jose => "JOSE",
+            Self::Head => "dan-trail-head+jwt",
         }
     }
 }

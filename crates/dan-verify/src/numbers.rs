@@ -51,12 +51,19 @@ fn survives(number: &[u8]) -> bool {
     let Ok(number) = std::str::from_utf8(number) else {
         return false;
     };
-    if number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok() {
+    if is_short_decimal(number) || number.parse::<i64>().is_ok() || number.parse::<u64>().is_ok() {
         return true;
     }
     // As the reader of the whole text does it, not as the standard library would.
     serde_json::from_str::<f64>(number)
         .is_ok_and(|read| decimal(number) == decimal(&format!("{read:e}")))
+}
+
+/// No exponent, and no more digits than a double holds of any decimal (IEEE 754): most numbers there are.
+fn is_short_decimal(number: &str) -> bool {
+    const DIGITS_MAX: usize = 15;
+    let digits = number.bytes().filter(u8::is_ascii_digit).count();
+    digits <= DIGITS_MAX && !number.contains(['e', 'E'])
 }
 
 /// Sign, digits without zeros at either end, and the power of ten that the first of them counts.
@@ -98,6 +105,9 @@ mod tests {
             ("100.0", true),
             ("0.1", true),
             ("-123.456e-7", true),
+            ("0.30000000000001", true),
+            ("123456789.123456789", false),
+            ("1234567890.1234567890123", false),
             ("1e308", true),
             ("5e-324", true),
             ("18446744073709551615", true),

@@ -16,11 +16,11 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dan_json::strict::{DEPTH_MAX, Strict, json_object};
+use dan_json::strict::{DEPTH_MAX, json_object};
 use serde_json::{Map, Value};
 
 use crate::cbor::{Item, map_to_cbor};
-use crate::numbers;
+use crate::json_text;
 
 /// A body that is a value of the form it travels in.
 pub const EVIDENCE: &str = "evidence";
@@ -29,8 +29,8 @@ pub const EVIDENCE_BASE64: &str = "evidence_base64";
 /// A body that is JSON, as a byte string.
 pub const EVIDENCE_JSON: &str = "evidence_json";
 
-/// Levels that the object around the evidence takes of [`DEPTH_MAX`].
-const LEVELS_AROUND: usize = 2;
+/// How deep evidence may be nested, to be read again with an object around it.
+const LEVELS_MAX: usize = DEPTH_MAX - 3;
 
 /// A body to put beside its statement.
 #[derive(Clone, Copy, Debug)]
@@ -77,17 +77,17 @@ pub fn cose(statement: &str, evidence: Option<Evidence<'_>>) -> Result<Vec<u8>, 
         .iter()
         .map(|(name, value)| (name.as_str(), Item::Json(value)))
         .collect();
-    let read = match evidence {
-        Some(Evidence::Json(body)) => unaltered(body),
+    let value = match evidence {
+        Some(Evidence::Json(body)) => json_text::to_cbor(body, LEVELS_MAX),
         Some(Evidence::Bytes(_)) | None => None,
     };
-    match (&read, evidence) {
+    match (&value, evidence) {
         (_, None) => {}
-        (Some(value), _) => members.push((EVIDENCE, Item::Json(value))),
+        (Some(value), _) => members.push((EVIDENCE, Item::Encoded(value))),
         (None, Some(Evidence::Json(body))) => members.push((EVIDENCE_JSON, Item::Bytes(body))),
         (None, Some(Evidence::Bytes(body))) => members.push((EVIDENCE, Item::Bytes(body))),
     }
-    map_to_cbor(members)
+    map_to_cbor(&members)
 }
 
 /// The body that a JOSE object carries, byte for byte; `None` when it carries none.
@@ -113,28 +113,7 @@ fn claims_of(statement: &str) -> Result<Map<String, Value>, String> {
 /// otherwise, spaces or a member that stands twice would not match the digest.
 fn same_when_read(body: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(body).ok()?;
-    let value: Value = serde_json::from_str(text).ok()?;
-    let written = value.to_string();
-    (written == text && has_room_around(&value, LEVELS_AROUND)).then_some(text)
-}
-
-/// The value of a JSON body that CBOR says as well.
-fn unaltered(body: &[u8]) -> Option<Value> {
-    let Strict(value) = serde_json::from_slice(body).ok()?;
-    (numbers::survive(body) && has_room_around(&value, LEVELS_AROUND)).then_some(value)
-}
-
-/// Whether a value can be read again with this many levels around it.
-fn has_room_around(value: &Value, levels: usize) -> bool {
-    if levels >= DEPTH_MAX {
-        return false;
-    }
-    let within = levels.saturating_add(1);
-    match value {
-        Value::Array(items) => items.iter().all(|item| has_room_around(item, within)),
-        Value::Object(members) => members.values().all(|item| has_room_around(item, within)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
-    }
+    json_text::comes_out_the_same(text, LEVELS_MAX).then_some(text)
 }
 
 #[cfg(test)]
@@ -203,6 +182,16 @@ mod tests {
                 assert!(name, "{body}");
             }
         }
+    }
+
+    #[test]
+    fn evidence_as_deep_as_it_may_be_is_read_again() {
+        let deepest = nested(LEVELS_MAX);
+        let evidence = Some(Evidence::Json(deepest.as_bytes()));
+        let text = jose(STATEMENT, evidence).unwrap();
+        assert!(json_object(text.as_bytes()).unwrap().contains_key(EVIDENCE));
+        let claims = object_from_cbor(&cose(STATEMENT, evidence).unwrap()).unwrap();
+        assert!(claims.contains_key(EVIDENCE));
     }
 
     #[test]

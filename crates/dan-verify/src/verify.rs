@@ -2,8 +2,8 @@
 //!
 //! What holds after each function says `Ok`: the key of that name in the key set made the signature;
 //! it was in use at the second the statement gives in `iat`; and the content is byte for byte what
-//! was signed. What the statement *says* (`dataset`, `sub`, `aud`, …) is in [`Verified::claims`]:
-//! whether that is what the reader expected is for the reader to compare.
+//! was signed. What the statement *says* (`dataset`, `sub`, `aud`, …) is in [`Verified::statement`]:
+//! whether that is what the reader expected is for the reader to compare, with [`crate::Expect`].
 //!
 //! A key set must come from the node it names (`/.well-known/jwks.json` over TLS) or an archive that
 //! is trusted; a stolen key can back-date, so it must leave the set and not just be retired.
@@ -15,7 +15,7 @@ use dan_json::digest::{hex, sha256};
 use serde_json::{Map, Value};
 
 use crate::error::VerifyError;
-use crate::jwk::{KeySet, PublishedKey};
+use crate::jwk::{KeySet, PublishedKey, Validity};
 use crate::jws::Purpose;
 use crate::{cbor, cose, jws, payload};
 
@@ -32,6 +32,45 @@ pub struct Verified {
     pub claims: Map<String, Value>,
     /// Name of the key that signed.
     pub kid: String,
+    /// Since when and until when that key signs, as the key set says.
+    pub validity: Validity,
+}
+
+impl Verified {
+    /// Whether it would have verified at another moment, `at` in seconds since 1970: it was signed by
+    /// then, and the key was in use then. For who got an answer at a moment that is known from
+    /// elsewhere.
+    ///
+    /// It is the signer's own clock that dates a statement: a key that was stolen can date it back.
+    ///
+    /// # Errors
+    /// [`VerifyError`]: `NoIssueTime`, `SignedLater` or `NotInUse`.
+    pub fn held_at(&self, at: i64) -> Result<(), VerifyError> {
+        let kid = || self.kid.clone();
+        let iat = self
+            .claims
+            .get("iat")
+            .and_then(Value::as_i64)
+            .ok_or_else(|| VerifyError::NoIssueTime { kid: kid() })?;
+        if iat > at {
+            return Err(VerifyError::SignedLater { iat, at });
+        }
+        let Validity {
+            signs_from,
+            retired_at,
+        } = self.validity;
+        let early = signs_from.is_some_and(|from| at < from.saturating_sub(EARLY_SECONDS_MAX));
+        let late = retired_at.is_some_and(|retired| at > retired);
+        if early || late {
+            let validity = self.validity;
+            return Err(VerifyError::NotInUse {
+                kid: kid(),
+                at,
+                validity,
+            });
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Verified {
@@ -100,7 +139,11 @@ pub fn verify_cose(bytes: &[u8], jwks: &str) -> Result<Verified, VerifyError> {
     } else if !claims.contains_key(DIGEST) {
         return Err(VerifyError::NoDigest);
     }
-    Ok(Verified { claims, kid })
+    Ok(Verified {
+        claims,
+        kid,
+        validity: published.validity,
+    })
 }
 
 /// `body` is what the statement has the digest of.
@@ -118,6 +161,17 @@ fn check_digest(claims: &Map<String, Value>, body: &[u8]) -> Result<(), VerifyEr
     })
 }
 
+/// Checks a head of an audit trail, with a JWK Set. What the head says of the trail is for whoever
+/// has the rows to compare.
+///
+/// White space around `text` is not part of it: files end with a line end.
+///
+/// # Errors
+/// [`VerifyError`]: what does not hold.
+pub fn verify_head(text: &str, jwks: &str) -> Result<Verified, VerifyError> {
+    checked_jws(text, jwks, Purpose::Head)
+}
+
 fn checked_jws(text: &str, jwks: &str, purpose: Purpose) -> Result<Verified, VerifyError> {
     let signed = jws::parse(text.trim_ascii())?;
     if signed.typ.as_deref() != Some(purpose.typ()) {
@@ -133,7 +187,11 @@ fn checked_jws(text: &str, jwks: &str, purpose: Purpose) -> Result<Verified, Ver
     let claims =
         json_object(&payload).map_err(|why| VerifyError::malformed("a signed statement", why))?;
     check_time(&claims, &kid, published)?;
-    Ok(Verified { claims, kid })
+    Ok(Verified {
+        claims,
+        kid,
+        validity: published.validity,
+    })
 }
 
 /// `iat` lies in the time in which the key signed.
@@ -175,7 +233,7 @@ fn check_time(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jwk::{self, Validity};
+    use crate::jwk;
     use crate::payload::Evidence;
     use crate::sign::Sign as _;
     use crate::testing::key;
@@ -354,6 +412,47 @@ mod tests {
         assert_eq!(outcome, Err(VerifyError::NoIssueTime { kid }));
         let text = jwt(&claims().replace("1800000000", "\"1800000000\""));
         assert!(verify_detached(BODY, &text, &limited).is_err());
+    }
+
+    #[test]
+    fn a_statement_held_when_it_was_signed_and_its_key_in_use() {
+        let limited = jwks(Validity {
+            signs_from: Some(1_799_999_000),
+            retired_at: Some(1_800_000_500),
+        });
+        let verified = verify_detached(BODY, &jwt(&claims()), &limited).unwrap();
+        let iat = 1_800_000_000;
+        for at in [iat, 1_800_000_500] {
+            assert_eq!(verified.held_at(at), Ok(()), "{at}");
+        }
+        let at = iat - 1;
+        let early = verified.held_at(at).unwrap_err();
+        assert_eq!(early, VerifyError::SignedLater { iat, at });
+        assert_eq!(
+            early.to_string(),
+            "it was signed at 2027-01-15T08:00:00Z, later than 2027-01-15T07:59:59Z"
+        );
+        let late = verified.held_at(1_800_000_501).unwrap_err();
+        assert_eq!(
+            late.to_string(),
+            "key \"one\" was not in use at 2027-01-15T08:08:21Z: it signed from \
+             2027-01-15T07:43:20Z to 2027-01-15T08:08:20Z"
+        );
+        let unlimited = verify_detached(BODY, &jwt(&claims()), &open()).unwrap();
+        assert_eq!(unlimited.held_at(i64::MAX), Ok(()));
+        // A key that comes into use after the moment asked about, and after a statement dated back.
+        let mut later = verified;
+        later.validity.signs_from = Some(iat + 1000);
+        assert!(matches!(
+            later.held_at(iat),
+            Err(VerifyError::NotInUse { .. })
+        ));
+        let undated = jwt(&claims().replace("iat", "other"));
+        let undated = verify_detached(BODY, &undated, &open()).unwrap();
+        assert!(matches!(
+            undated.held_at(iat),
+            Err(VerifyError::NoIssueTime { .. })
+        ));
     }
 
     #[test]

@@ -165,7 +165,7 @@ async fn a_source_that_breaks_off_is_never_taken_for_whole() {
     let world = alone().await;
     for te in ["trailers", ""] {
         let call = file(2000, "&slutt=brudd").await.header("te", te);
-        let cut = call.try_send().await;
+        let cut = call.attempt().await;
         assert!(cut.is_err(), "{}", cut.unwrap().excerpt());
     }
     // Before anything has left it is an error like any other.

@@ -132,6 +132,16 @@ pub(crate) fn set(config: &mut Table, section: &str, key: &str, value: impl Into
     section.insert(key.to_owned(), value.into());
 }
 
+/// The rows of an exported trail, without its heads.
+pub(crate) fn exported_rows(export: &str) -> Vec<serde_json::Value> {
+    let lines = export
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    lines
+        .filter(|line: &serde_json::Value| line.get("head").is_none())
+        .collect()
+}
+
 /// A path as an argument.
 pub(crate) fn shown(path: &Path) -> &str {
     path.to_str().unwrap()

@@ -94,6 +94,11 @@ fn spoil(place: &mut Place, words: &str, node: &Node) {
             let key = "key = { file = \"signing.pem\" }\ncertificate = \"other.crt\"";
             place.set("signing", "keys", vec![key.parse::<Table>().unwrap()]);
         }
+        "this program was built without the feature" => {
+            place.scratch.write("pin", "123456");
+            let key = "pkcs11 = { module = \"m.so\", token = \"t\", label = \"l\", pin = { file = \"pin\" } }";
+            place.set("signing", "keys", vec![key.parse::<Table>().unwrap()]);
+        }
         "another node uses this database" => place.set("store", "url", "sqlite:data/dan.db"),
         "another store.subject_key" => {
             // A copy, since the one in use is locked first.

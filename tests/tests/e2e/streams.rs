@@ -19,13 +19,17 @@ fn path(kib: usize, more: &str) -> String {
     format!("directharvest/DanTestFil?subject={COMPANY}&kib={kib}{more}")
 }
 
-/// Rows of the one harvest there was: what became of its intent.
+/// Rows of the trail about harvests, oldest first.
+async fn harvests(place: &Place) -> Vec<Value> {
+    let mut rows = trail(place).await;
+    rows.retain(|row| row["dataset"] == "DanTestFil");
+    rows
+}
+
+/// What their phases were.
 async fn outcomes(place: &Place) -> Vec<Value> {
-    let rows = trail(place).await;
-    let harvests = rows
-        .into_iter()
-        .filter(|row| row["dataset"] == "DanTestFil");
-    harvests.map(|row| row["phase"].clone()).collect()
+    let rows = harvests(place).await;
+    rows.iter().map(|row| row["phase"].clone()).collect()
 }
 
 /// Sends the head of a request, and leaves the answer where it is.
@@ -113,8 +117,7 @@ async fn the_trail_tells_what_left_when_the_client_goes_away() {
     })
     .await;
     node.stop().await;
-    let rows = trail(&place).await;
-    let broken = rows.last().unwrap();
+    let broken = &harvests(&place).await.pop().unwrap();
     assert_eq!(broken["phase"], "broken_off");
     assert_eq!(broken["detail"]["code"], Value::Null);
     let bytes = broken["detail"]["bytes"].as_u64().unwrap();
@@ -129,12 +132,11 @@ async fn the_trail_tells_that_the_source_broke_off() {
     let (place, node, client) = desk().await;
     let cut = client
         .call(Method::GET, &path(2000, "&slutt=brudd"))
-        .try_send()
+        .attempt()
         .await;
     assert!(cut.is_err());
     node.stop().await;
-    let rows = trail(&place).await;
-    let broken = rows.last().unwrap();
+    let broken = &harvests(&place).await.pop().unwrap();
     assert_eq!(broken["phase"], "broken_off");
     assert_eq!(broken["detail"]["code"], 3001);
     // What the source sent last may not have reached us before the end did.
@@ -188,10 +190,9 @@ async fn a_source_that_falls_silent_in_the_middle_is_given_up() {
     }
     let (place, node, client) = desk().await;
     let call = client.call(Method::GET, &path(2000, "&slutt=stopp"));
-    assert!(call.try_send().await.is_err());
+    assert!(call.attempt().await.is_err());
     node.stop().await;
-    let rows = trail(&place).await;
-    let broken = rows.last().unwrap();
+    let broken = &harvests(&place).await.pop().unwrap();
     assert_eq!(broken["phase"], "broken_off");
     assert_eq!(broken["detail"]["code"], 1013);
 }

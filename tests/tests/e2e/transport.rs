@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::place::{DATASET, Place, harvest, shown};
+use crate::place::{DATASET, Place, exported_rows, harvest, shown};
 
 /// Harvests at once.
 const MANY: usize = 100;
@@ -197,18 +197,19 @@ async fn a_stop_finishes_the_answer_under_way_and_takes_no_new_one() {
     let answer = asking.await.unwrap();
     assert_eq!(proven_by(&answer, &keys)["dataset"], "DanTestDokument");
     assert_eq!(node.ended().await, Some(0));
-    // Its outcome is recorded before the end.
+    // Its outcome is recorded before the end, which is recorded last.
     let file = place.file();
-    let tail = ["audit", "tail", "--config", shown(&file), "-n", "1"];
-    let last = place.scratch.dan(&tail).await.exits(0).json();
+    let tail = ["audit", "tail", "--config", shown(&file), "-n", "2"];
+    let last = place.scratch.dan(&tail).await.exits(0).stdout;
+    let rows = exported_rows(&last);
+    assert_eq!(rows[1]["action"], "NodeStopped", "{last}");
+    let last = &rows[0];
     assert_eq!(last["phase"], "delivered", "{last}");
-    assert_eq!(
-        Some(text(&last, "request")),
-        answer.header("x-invocationid")
-    );
+    assert_eq!(Some(text(last, "request")), answer.header("x-invocationid"));
 
     // And a kill in the same place leaves the intent, and nothing that looks delivered.
     let node = place.node().await;
+    let tail = ["audit", "tail", "--config", shown(&file), "-n", "1"];
     let token = place.sandbox.token(DAN_TEST.scope, OWNER).await;
     let (_, key) = place.key(DAN_TEST, OWNER).await;
     let asking = under_way(&place, &node.client(&key, &token)).await;

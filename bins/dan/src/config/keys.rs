@@ -79,6 +79,7 @@ keys! {
     "altinn.subscription_key" "none" "Subscription key of the platform, as a secret.";
     "altinn.scope" "required with altinn" "Scope that the token for Altinn is fetched for; needs `[token_client]`.";
     "retention.ended_days" "30" "Days after its end at which an accreditation is purged. The audit trail keeps a record that it was.";
+    "trail.timestamp_url" "none" "Address of a time-stamping authority (RFC 3161) that is shown the newest signed head of the audit trail, at most once a minute. It gets a digest and nothing else; when it fails, there is a warning and no stamp.";
     "consent.provider" "none" "`altinn3` or `local`. Read; not used by this version: consent is never in force, so datasets that need it are granted and not harvested.";
 }
 

@@ -49,6 +49,8 @@ pub struct Config {
     pub altinn: Option<Altinn>,
     /// How long grants are kept after their end.
     pub retention: Retention,
+    /// The audit trail.
+    pub trail: Trail,
     /// How much one caller may ask.
     pub limits: LimitSettings,
     /// The file's own folder.
@@ -320,6 +322,14 @@ impl Default for Registry {
             url: "https://data.brreg.no/enhetsregisteret/api".to_owned(),
         }
     }
+}
+
+/// The audit trail.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Trail {
+    /// Address of a time-stamping authority (RFC 3161); none is asked without it.
+    pub timestamp_url: Option<String>,
 }
 
 /// Our own Maskinporten client.

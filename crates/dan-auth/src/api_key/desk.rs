@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dan_core::audit::{Action, AuditRecord, Phase};
+use dan_core::audit::{Action, AuditRecord};
 use dan_core::ports::{
     ApiKeyRecord, Batch, Clock, Entropy, IssuedKey, KEY_LIST_MAX, KEY_NAME_CHARS_MAX, KeyDesk,
     KeyError, KeyGrant, ListedKey, OVERLAP_DAYS_MAX, PortFuture, Store, StoreError, Write,
@@ -48,22 +48,12 @@ impl Desk {
     }
 
     fn record(&self, action: Action, key: &ApiKeyRecord, at: Timestamp) -> Write {
+        let request_id = random_id(self.entropy.as_ref());
         Write::AppendAudit(Box::new(AuditRecord {
-            at,
-            action,
-            phase: Phase::Done,
-            request_id: random_id(self.entropy.as_ref()),
             key_id: key.id.clone(),
             owner: key.org,
-            supplier: None,
-            system_user: None,
             context: key.context_id.clone(),
-            dataset: String::new(),
-            accreditation: None,
-            requestor: None,
-            subject: None,
-            basis: Vec::new(),
-            external_reference: None,
+            ..AuditRecord::done(at, action, request_id)
         }))
     }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use dan_auth::{ApiKey, mint, throttle};
 use dan_core::accreditation::{Accreditation, AccreditationId};
+use dan_core::audit::TrailHead;
 use dan_core::caller::{KeyProof, Proof};
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AccreditationFilter, ApiKeyRecord, AuthError, Authenticator as _, Batch, Clock,
+    AboutFilter, AccreditationFilter, ApiKeyRecord, AuthError, Authenticator as _, Batch, Clock,
     IdempotencyRecord, KeyGrant, KeyUse, PortFuture, ProofRecord, Store, StoreError, Stored,
-    StoredAudit, Write,
+    StoredAudit, TrailRow, Write,
 };
 use dan_core::secret::Secret;
 use dan_core::testkit::fakes::{CountingEntropy, FakeStore, START, StillClock, call_context};
@@ -261,6 +262,29 @@ impl Store for BrokenStore {
     }
 
     fn audit(&self, _: u64, _: u32) -> PortFuture<'_, Result<Vec<StoredAudit>, StoreError>> {
+        broken()
+    }
+
+    fn trail(&self, _: u64, _: u32) -> PortFuture<'_, Result<Vec<TrailRow>, StoreError>> {
+        broken()
+    }
+
+    fn links(&self, _: u64, _: u32) -> PortFuture<'_, Result<Vec<[u8; 32]>, StoreError>> {
+        broken()
+    }
+
+    fn heads(&self, _: u64, _: u32) -> PortFuture<'_, Result<Vec<TrailHead>, StoreError>> {
+        broken()
+    }
+
+    fn newest_head(&self) -> PortFuture<'_, Result<Option<TrailHead>, StoreError>> {
+        broken()
+    }
+
+    fn about<'a>(
+        &'a self,
+        _: &'a AboutFilter,
+    ) -> PortFuture<'a, Result<Vec<StoredAudit>, StoreError>> {
         broken()
     }
 

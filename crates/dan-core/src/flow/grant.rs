@@ -10,7 +10,6 @@ use crate::catalog::Catalog;
 use crate::context::ServiceContext;
 use crate::error::Fault;
 use crate::inquiry::{Application, Inquiry, OfferedTokens, Origin};
-use crate::party::Party;
 use crate::ports::{Batch, StoreError, Write};
 
 /// A grant that was just given, with the catalogue it was given from.
@@ -217,11 +216,8 @@ impl Exchange {
     pub(super) fn record(&self, call: Call<'_>, action: Action) -> AuditRecord {
         let Call { caller, ctx } = call;
         let context = self.catalog().context_by_id(caller.context_id());
+        let request_id = ctx.request_id.to_string();
         AuditRecord {
-            at: self.now(),
-            action,
-            phase: Phase::Done,
-            request_id: ctx.request_id.to_string(),
             key_id: caller.key_id().to_owned(),
             owner: Some(caller.owner()),
             supplier: caller.supplier(),
@@ -229,12 +225,7 @@ impl Exchange {
             context: context
                 .map(|context| context.name.clone())
                 .unwrap_or_default(),
-            dataset: String::new(),
-            accreditation: None,
-            requestor: None::<Party>,
-            subject: None,
-            basis: Vec::new(),
-            external_reference: None,
+            ..AuditRecord::done(self.now(), action, request_id)
         }
     }
 }

@@ -138,6 +138,7 @@ impl Exchange {
             subject: permit.subject().cloned(),
             basis: permit.basis().to_vec(),
             external_reference: permit.external_reference().map(str::to_owned),
+            node: None,
         }
     }
 }

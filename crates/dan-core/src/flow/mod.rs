@@ -9,13 +9,18 @@ mod explain;
 mod gate;
 mod grant;
 mod harvest;
+mod heads;
 mod idempotent;
 mod list;
+mod node;
 mod open_data;
+mod outcome;
+mod pace;
 mod proof;
 mod record;
 mod register;
 mod release;
+mod stamps;
 mod status;
 mod stream;
 mod sweep;
@@ -24,7 +29,7 @@ mod tests;
 mod usage;
 mod withdraw;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use admit::Unadmitted;
 pub use arrive::{AHEAD_BYTES, HELD_BYTES_MAX};
@@ -33,17 +38,17 @@ pub use decide::{check_before_rules, questions};
 pub use explain::{Explained, Explanation, explain};
 pub use gate::Permit;
 pub use grant::Granted;
+pub use heads::HEAD_EVERY;
 pub use idempotent::{IDEMPOTENCY_MS, Idempotency, KEY_BYTES_MAX};
 pub use list::{LIST_COUNT_MAX, List, ListQuery, Listed, PAGE_COUNT_MAX};
+pub use pace::{STREAM_IDLE_MAX, STREAM_TIME_MAX};
 pub use proof::{PROOF_MS, PROOFS_MAX};
 pub use record::STREAMS_MAX;
 pub use register::{HIERARCHY_UNITS_MAX, Hierarchy, LEVELS_MAX};
 pub use release::{Answer, Envelope, Form, Presented, Presenter, Released, Wish};
+pub use stamps::{STAMP_BYTES_MAX, STAMP_EVERY};
 pub use status::DatasetState;
-pub use stream::{
-    BrokenOff, FRAME_BYTES_MAX, Frame, SEAL_TIME_MAX, STREAM_IDLE_MAX, STREAM_TIME_MAX, Seal,
-    Streamed,
-};
+pub use stream::{BrokenOff, FRAME_BYTES_MAX, Frame, SEAL_TIME_MAX, Seal, Streamed};
 pub use sweep::SWEEP_COUNT_MAX;
 pub use usage::{PUBLIC_COUNT_MIN, Period, PublicCount};
 
@@ -58,6 +63,7 @@ use crate::ports::{
     CallContext, Clock, Consents, Entropy, Facts, Signer, Store, StoreError, random_id,
 };
 use crate::time::Timestamp;
+use node::Noted;
 use record::Recorder;
 
 /// One call of an authenticated consumer: who, and within which bounds.
@@ -108,6 +114,7 @@ pub struct Exchange {
     recorder: Recorder,
     limiter: Limiter,
     meter: Arc<Meter>,
+    noted: Mutex<Noted>,
 }
 
 impl Exchange {
@@ -121,6 +128,7 @@ impl Exchange {
             recorder,
             limiter: Limiter::new(LimitSettings::NONE),
             meter,
+            noted: Mutex::default(),
         }
     }
 
@@ -142,6 +150,16 @@ impl Exchange {
     /// Writes what is still waiting and ends [`Exchange::keep_records`].
     pub async fn close(&self) {
         self.recorder.close().await;
+    }
+
+    /// What was recorded last about the node itself.
+    fn noted(&self) -> Noted {
+        let noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.clone()
+    }
+
+    fn remember(&self, now: Noted) {
+        *self.noted.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
     /// The catalogue of now.

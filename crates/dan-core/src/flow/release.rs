@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::gate::Permit;
 use super::stream::Streamed;
 use super::{Exchange, Ports};
-use crate::audit::{AuditRecord, Phase};
+use crate::audit::{AuditRecord, Phase, kid_of};
 use crate::dataset::Dataset;
 use crate::error::{Code, Fault};
 use crate::evidence::{DatasetStatus, Evidence, Harvest, SourceCall};
@@ -172,8 +172,12 @@ impl Exchange {
         let said = Said::of(permit, &harvest, &presented, ctx);
         let claims = statement(&self.ports, &self.settings.public_url, &said);
         let signature = sign_statement(&self.ports, &claims, ctx).await?;
-        self.record_delivery(permit, digest, presented.body.len(), ctx)
-            .await;
+        let delivered = Phase::Delivered {
+            digest,
+            body_bytes: u64::try_from(presented.body.len()).unwrap_or(u64::MAX),
+            kid: kid_of(&signature),
+        };
+        self.record_delivery(permit, delivered, ctx).await;
         Ok(Envelope {
             body: presented.body,
             media_type: presented.media_type,
@@ -214,16 +218,9 @@ impl Exchange {
         })
     }
 
-    async fn record_delivery(
-        &self,
-        permit: &Permit,
-        digest: [u8; 32],
-        body_bytes: usize,
-        ctx: &CallContext,
-    ) {
+    async fn record_delivery(&self, permit: &Permit, delivered: Phase, ctx: &CallContext) {
         self.meter.harvests.count();
-        let body_bytes = u64::try_from(body_bytes).unwrap_or(u64::MAX);
-        let record = self.harvest_record(permit, Phase::Delivered { digest, body_bytes }, ctx);
+        let record = self.harvest_record(permit, delivered, ctx);
         let counted = usage_key(&record);
         let writes = vec![
             Write::AppendAudit(Box::new(record)),

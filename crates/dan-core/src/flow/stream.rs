@@ -4,7 +4,6 @@
 //! recorder's queue from the start, and dropping it says how much of it left. Only once the outcome and the proof are
 //! durable is the end handed out, which tells the peer that the answer is whole.
 
-use std::future::pending;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -16,22 +15,19 @@ use tokio::time::{Instant, timeout_at};
 use super::arrive::too_large;
 use super::gate::Permit;
 use super::harvest::source_fault;
-use super::proof::{PROOF_MS, PROOFS_MAX};
+use super::outcome::{Outcome, tell};
+use super::pace::Pace;
+use super::proof::PROOF_MS;
 use super::record::Place;
-use super::release::{Said, sign_statement, statement, usage_key};
-use super::{Exchange, Ports, store_fault};
-use crate::audit::{AuditRecord, Phase};
+use super::release::{Said, sign_statement, statement};
+use super::{Exchange, Ports};
+use crate::audit::Phase;
 use crate::error::{Code, Fault};
 use crate::evidence::{Arriving, SourceCall};
-use crate::meter::Meter;
 use crate::parts::BoxParts;
-use crate::ports::{CallContext, Clock, PortFuture, ProofRecord, SourceError, Write};
+use crate::ports::{CallContext, PortFuture, ProofRecord, SourceError};
 use crate::time::Timestamp;
 
-/// How long a stream may take, all in all.
-pub const STREAM_TIME_MAX: Duration = Duration::from_secs(15 * 60);
-/// How long a source may send nothing of an answer that it has begun.
-pub const STREAM_IDLE_MAX: Duration = Duration::from_secs(30);
 /// How long signing and recording may take at the end of a stream.
 pub const SEAL_TIME_MAX: Duration = Duration::from_secs(10);
 /// Most bytes that are handed out at a time; a larger part of the source's is cut.
@@ -103,16 +99,6 @@ struct Closing {
     media_type: String,
     request_id: Arc<str>,
     outcome: Outcome,
-}
-
-/// Records how the answer ended: as broken off, when it is dropped before it was delivered.
-struct Outcome {
-    place: Option<Place>,
-    record: Box<AuditRecord>,
-    clock: Arc<dyn Clock>,
-    meter: Arc<Meter>,
-    sent_bytes: u64,
-    code: Option<Code>,
 }
 
 impl std::fmt::Debug for Streamed {
@@ -257,141 +243,6 @@ impl Closing {
     }
 }
 
-impl Outcome {
-    /// It will be recorded as broken off for this reason.
-    fn fail(&mut self, fault: &Fault) {
-        tell(&self.record.request_id, Some(self.sent_bytes), fault);
-        self.code = Some(fault.code);
-    }
-
-    /// Waits until it is durable that everything left. Once begun, it is recorded whether or not anybody waits.
-    async fn deliver(mut self, digest: [u8; 32], proof: ProofRecord) -> Result<(), Fault> {
-        let record = AuditRecord {
-            at: self.clock.now(),
-            phase: Phase::Delivered {
-                digest,
-                body_bytes: self.sent_bytes,
-            },
-            ..(*self.record).clone()
-        };
-        let used = usage_key(&record);
-        let writes = vec![
-            Write::AppendAudit(Box::new(record)),
-            Write::CountUse(used),
-            Write::KeepProof {
-                value: Box::new(proof),
-                count_max: PROOFS_MAX,
-            },
-        ];
-        let gone = || Fault::with(Code::ServiceNotAvailable, "the node's own store");
-        let place = self.place.take().ok_or_else(gone)?;
-        let written = place.commit(writes).await;
-        written.map_err(|_gone| gone())?.map_err(store_fault)?;
-        self.meter.harvests.count();
-        Ok(())
-    }
-}
-
-impl Drop for Outcome {
-    fn drop(&mut self) {
-        let Some(place) = self.place.take() else {
-            return;
-        };
-        self.meter.harvests_failed.count();
-        if self.code.is_none() {
-            tracing::info!(
-                request.id = self.record.request_id,
-                body_bytes = self.sent_bytes,
-                "the peer left before its answer was whole"
-            );
-        }
-        let record = AuditRecord {
-            at: self.clock.now(),
-            phase: Phase::BrokenOff {
-                body_bytes: self.sent_bytes,
-                code: self.code.map(Code::number),
-            },
-            ..(*self.record).clone()
-        };
-        place.write(vec![Write::AppendAudit(Box::new(record))]);
-    }
-}
-
-fn tell(request_id: &str, body_bytes: Option<u64>, fault: &Fault) {
-    let cause = fault.cause.as_deref().or(fault.text.as_deref());
-    tracing::warn!(
-        request.id = request_id,
-        body_bytes = body_bytes.unwrap_or_default(),
-        fault.code = fault.code.number(),
-        cause = cause.unwrap_or_default(),
-        "an answer broke off"
-    );
-}
-
-/// How long the source may take.
-struct Pace {
-    end: Instant,
-    /// Until when the source must send something; `None` while nobody waits for it.
-    idle: Option<Instant>,
-    timer: Option<(Instant, PortFuture<'static, ()>)>,
-}
-
-impl Pace {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self {
-            end: now.checked_add(STREAM_TIME_MAX).unwrap_or(now),
-            idle: None,
-            timer: None,
-        }
-    }
-
-    const fn heard(&mut self) {
-        self.idle = None;
-    }
-
-    fn check(&self) -> Result<(), Fault> {
-        if Instant::now() < self.end {
-            return Ok(());
-        }
-        let text = format!(
-            "the answer was not whole within {} s",
-            STREAM_TIME_MAX.as_secs()
-        );
-        Err(Fault::with(Code::ServiceNotAvailable, text))
-    }
-
-    /// Ready when the source has been waited for too long.
-    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<Fault> {
-        let now = Instant::now();
-        let idle = now.checked_add(STREAM_IDLE_MAX).unwrap_or(now);
-        let until = self.end.min(*self.idle.get_or_insert(idle));
-        loop {
-            if now >= until {
-                let text = format!(
-                    "the source sent nothing for {} s",
-                    STREAM_IDLE_MAX.as_secs()
-                );
-                let late = || Fault::with(Code::ServiceNotAvailable, text);
-                return Poll::Ready(self.check().err().unwrap_or_else(late));
-            }
-            // One that rings early is set again, which is rarer than setting it for each part.
-            match &mut self.timer {
-                Some((rings, timer)) if *rings <= until && *rings > now => {
-                    ready!(timer.as_mut().poll(cx));
-                    return self.poll_late(cx);
-                }
-                Some(_) | None => {
-                    let timer = async move {
-                        timeout_at(until, pending::<()>()).await.ok();
-                    };
-                    self.timer = Some((until, Box::pin(timer)));
-                }
-            }
-        }
-    }
-}
-
 /// There are as many streams as there may be.
 pub(super) fn no_place() -> Fault {
     let text = "too many large answers are under way";
@@ -407,14 +258,9 @@ impl Exchange {
         arriving: Arriving,
         ctx: &CallContext,
     ) -> Streamed {
-        let outcome = Outcome {
-            place: Some(place),
-            record: Box::new(self.harvest_record(&permit, Phase::Intent, ctx)),
-            clock: Arc::clone(&self.ports.clock),
-            meter: Arc::clone(&self.meter),
-            sent_bytes: 0,
-            code: None,
-        };
+        let intent = self.harvest_record(&permit, Phase::Intent, ctx);
+        let beside = (Arc::clone(&self.ports.clock), Arc::clone(&self.meter));
+        let outcome = Outcome::of(intent, place, beside);
         let passing = Passing {
             parts: arriving.parts,
             rest: Bytes::new(),

@@ -2,7 +2,7 @@
 
 use super::{Exchange, store_fault};
 use crate::accreditation::Accreditation;
-use crate::audit::{Action, AuditRecord, Phase};
+use crate::audit::{Action, AuditRecord};
 use crate::error::Fault;
 use crate::ports::{Batch, StoreError, Stored, Write};
 
@@ -66,21 +66,10 @@ impl Exchange {
     /// That it was there and is gone; nothing about the subject.
     fn purge_record(&self, grant: &Accreditation) -> AuditRecord {
         AuditRecord {
-            at: self.now(),
-            action: Action::AccreditationPurged,
-            phase: Phase::Done,
-            request_id: self.new_id(),
-            key_id: String::new(),
             owner: Some(grant.owner),
-            supplier: None,
-            system_user: None,
             context: grant.context.clone(),
-            dataset: String::new(),
             accreditation: Some(grant.id.to_string()),
-            requestor: None,
-            subject: None,
-            basis: Vec::new(),
-            external_reference: None,
+            ..AuditRecord::done(self.now(), Action::AccreditationPurged, self.new_id())
         }
     }
 }

@@ -8,6 +8,7 @@ mod fetch;
 mod keys;
 mod sign;
 mod source;
+mod stamp;
 mod store;
 
 use std::future::Future;
@@ -27,9 +28,10 @@ pub use keys::{
 };
 pub use sign::{EnvelopeFormat, EvidencePart, SignError, Signable, Signer};
 pub use source::{HarvestOrder, Source, SourceError, SourceFailure};
+pub use stamp::{StampError, TimeStamper};
 pub use store::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, ProofRecord, Store,
-    StoreError, Stored, StoredAudit, Write,
+    AboutFilter, AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place,
+    ProofRecord, Store, StoreError, Stored, StoredAudit, TrailRow, Write,
 };
 
 /// What every port method returns: a boxed future, so that ports are plain `Arc<dyn …>`.

@@ -12,6 +12,8 @@ pub enum EnvelopeFormat {
     Jose,
     /// `COSE_Sign1` (RFC 9052) over one CBOR map with statement and evidence inside, ES256 only.
     Cose,
+    /// Compact JWS over the JSON payload, `typ` `dan-trail-head+jwt`: a head of the audit trail.
+    Head,
 }
 
 /// Why nothing was signed. For the log.
@@ -63,6 +65,9 @@ impl std::fmt::Debug for EvidencePart<'_> {
 pub trait Signer: Send + Sync {
     /// JWK Set of every published key, newest first, as JSON text (RFC 7517).
     fn key_set(&self, now: Timestamp) -> String;
+
+    /// Name of the key that signs at this moment; `None` when none may.
+    fn active_kid(&self, now: Timestamp) -> Option<String>;
 
     /// Whether a key that may sign now can make this format: `COSE_Sign1` is ES256 only.
     fn can_sign(&self, format: EnvelopeFormat, now: Timestamp) -> bool;

@@ -2,10 +2,10 @@
 
 use super::PortFuture;
 use crate::accreditation::{Accreditation, AccreditationId};
-use crate::audit::AuditRecord;
+use crate::audit::{AuditRecord, TrailHead};
 use crate::caller::Allowance;
 use crate::network::Network;
-use crate::party::OrgNumber;
+use crate::party::{OrgNumber, Party};
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, UsageRow};
 
@@ -135,8 +135,32 @@ pub struct StoredAudit {
     pub sequence: u64,
     /// The record.
     pub record: AuditRecord,
+    /// The stored text that the link goes over. Persons are sealed in it.
+    pub text: String,
     /// The link that this row makes.
     pub link: [u8; 32],
+}
+
+/// A row of the audit trail as it is stored, not read and not believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrailRow {
+    /// Position that the row claims, from 1.
+    pub sequence: u64,
+    /// The stored text. Persons are sealed in it.
+    pub text: String,
+    /// The stored link.
+    pub link: [u8; 32],
+}
+
+/// Which rows about one party to read. All parts must match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AboutFilter {
+    /// About whom.
+    pub subject: Party,
+    /// Behind this position.
+    pub after: u64,
+    /// Most rows to return.
+    pub count_max: u32,
 }
 
 /// One step of a batch.
@@ -158,6 +182,25 @@ pub enum Write {
     },
     /// Appends to the audit trail.
     AppendAudit(Box<AuditRecord>),
+    /// Puts a head over rows of the trail. [`StoreError::Conflict`] when `previous` is not the last
+    /// row under the newest head, when the head does not begin behind it, and when its last row is
+    /// not there with this link: two that make heads cannot fork them.
+    AppendHead {
+        /// The head.
+        value: Box<TrailHead>,
+        /// Link of its last row.
+        link: [u8; 32],
+        /// Last row of the head before; 0 where there must be none.
+        previous: u64,
+    },
+    /// Keeps what a time-stamping authority said about the head that ends with this row.
+    /// [`StoreError::Conflict`] when there is no such head, or it has a stamp already.
+    StampHead {
+        /// Last row of the head.
+        last: u64,
+        /// A `TimeStampToken` in DER.
+        stamp: Vec<u8>,
+    },
     /// Counts one use.
     CountUse(UsageKey),
     /// Writes an API key, new or changed.
@@ -314,6 +357,52 @@ pub trait Store: Send + Sync {
         first: u64,
         count_max: u32,
     ) -> PortFuture<'_, Result<Vec<StoredAudit>, StoreError>>;
+
+    /// Rows of the trail as they are stored, from `first` on, at most `count_max`, in order of their
+    /// position. Nothing is checked: for whoever does.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn trail(
+        &self,
+        first: u64,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<TrailRow>, StoreError>>;
+
+    /// Links of the rows from `first` on, at most `count_max`. Cheap: for heads.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Corrupt`] when a row is missing in between.
+    fn links(
+        &self,
+        first: u64,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<[u8; 32]>, StoreError>>;
+
+    /// Heads that end behind the row `after`, in order, at most `count_max`.
+    ///
+    /// # Errors
+    /// [`StoreError`]; none is an empty list.
+    fn heads(
+        &self,
+        after: u64,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<TrailHead>, StoreError>>;
+
+    /// The head that ends last; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn newest_head(&self) -> PortFuture<'_, Result<Option<TrailHead>, StoreError>>;
+
+    /// Rows of the trail whose subject is this party, in order, found without reading the others.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Corrupt`] when a row does not read.
+    fn about<'a>(
+        &'a self,
+        filter: &'a AboutFilter,
+    ) -> PortFuture<'a, Result<Vec<StoredAudit>, StoreError>>;
 
     /// Whether writes are possible right now.
     ///

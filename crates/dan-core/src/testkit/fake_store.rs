@@ -5,11 +5,11 @@ use std::sync::Mutex;
 
 use super::fakes::lock;
 use crate::accreditation::{Accreditation, AccreditationId};
-use crate::audit::{AuditRecord, link};
+use crate::audit::{AuditRecord, TrailHead, link};
 use crate::party::OrgNumber;
 use crate::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, PortFuture,
-    ProofRecord, Store, StoreError, Stored, StoredAudit, Write,
+    AboutFilter, AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place,
+    PortFuture, ProofRecord, Store, StoreError, Stored, StoredAudit, TrailRow, Write,
 };
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, UsageRow};
@@ -24,6 +24,7 @@ pub struct FakeStore {
 struct State {
     grants: BTreeMap<AccreditationId, Stored<Accreditation>>,
     audit: Vec<StoredAudit>,
+    heads: Vec<TrailHead>,
     usage: BTreeMap<UsageKey, u64>,
     keys: BTreeMap<String, ApiKeyRecord>,
     key_uses: BTreeMap<String, KeyUse>,
@@ -78,12 +79,24 @@ impl State {
                 let sequence = u64::try_from(self.audit.len())
                     .unwrap_or(u64::MAX)
                     .saturating_add(1);
-                let link = link(&previous, format!("{record:?}").as_bytes());
+                let text = format!("{record:?}");
+                let link = link(&previous, text.as_bytes());
                 self.audit.push(StoredAudit {
                     sequence,
                     record: (**record).clone(),
+                    text,
                     link,
                 });
+            }
+            Write::AppendHead {
+                value,
+                link,
+                previous,
+            } => self.append_head(value, link, *previous)?,
+            Write::StampHead { last, stamp } => {
+                let mut heads = self.heads.iter_mut();
+                let head = heads.find(|head| head.last == *last && head.stamp.is_none());
+                head.ok_or(StoreError::Conflict)?.stamp = Some(stamp.clone());
             }
             Write::CountUse(key) => {
                 let count = self.usage.entry(key.clone()).or_default();
@@ -95,17 +108,7 @@ impl State {
                 }
                 self.keys.insert(value.id.clone(), (**value).clone());
             }
-            Write::PutIdempotency { value, now } => {
-                let key = (value.owner, value.key_digest);
-                if self
-                    .remembered
-                    .get(&key)
-                    .is_some_and(|known| known.expires > *now)
-                {
-                    return Err(StoreError::Conflict);
-                }
-                self.remembered.insert(key, (**value).clone());
-            }
+            Write::PutIdempotency { value, now } => self.remember(value, *now)?,
             Write::CountKeyUse(used) => {
                 self.key_uses
                     .entry(used.key_id.clone())
@@ -123,6 +126,16 @@ impl State {
         Ok(())
     }
 
+    fn remember(&mut self, value: &IdempotencyRecord, now: Timestamp) -> Result<(), StoreError> {
+        let key = (value.owner, value.key_digest);
+        let known = self.remembered.get(&key);
+        if known.is_some_and(|known| known.expires > now) {
+            return Err(StoreError::Conflict);
+        }
+        self.remembered.insert(key, value.clone());
+        Ok(())
+    }
+
     fn keep_proof(&mut self, value: &ProofRecord, count_max: u32) -> Result<(), StoreError> {
         if self.proofs.iter().any(|(_, known)| known.id == value.id) {
             return Err(StoreError::Conflict);
@@ -132,6 +145,28 @@ impl State {
         let gone = self.proofs_ever.saturating_sub(u64::from(count_max.max(1)));
         self.proofs.retain(|(number, _)| *number > gone);
         Ok(())
+    }
+
+    fn append_head(
+        &mut self,
+        value: &TrailHead,
+        link: &[u8; 32],
+        previous: u64,
+    ) -> Result<(), StoreError> {
+        let newest = self.heads.last().map_or(0, |head| head.last);
+        let mut rows = self.audit.iter();
+        let covers = rows.any(|row| row.sequence == value.last && row.link == *link);
+        let begins = value.first == previous.saturating_add(1) && value.first <= value.last;
+        if newest != previous || !begins || !covers {
+            return Err(StoreError::Conflict);
+        }
+        self.heads.push(value.clone());
+        Ok(())
+    }
+
+    fn rows(&self, first: u64, count_max: u32) -> impl Iterator<Item = &StoredAudit> {
+        let rows = self.audit.iter().filter(move |row| row.sequence >= first);
+        rows.take(usize::try_from(count_max).unwrap_or(usize::MAX))
     }
 
     fn expect_revision(&self, id: &AccreditationId, expect: u64) -> Result<(), StoreError> {
@@ -277,13 +312,63 @@ impl Store for FakeStore {
         first: u64,
         count_max: u32,
     ) -> PortFuture<'_, Result<Vec<StoredAudit>, StoreError>> {
+        Box::pin(async move { Ok(lock(&self.state).rows(first, count_max).cloned().collect()) })
+    }
+
+    fn trail(
+        &self,
+        first: u64,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<TrailRow>, StoreError>> {
+        let stored = |row: &StoredAudit| TrailRow {
+            sequence: row.sequence,
+            text: row.text.clone(),
+            link: row.link,
+        };
         Box::pin(async move {
             let state = lock(&self.state);
-            let rows = state.audit.iter().filter(|row| row.sequence >= first);
-            Ok(rows
-                .take(usize::try_from(count_max).unwrap_or(usize::MAX))
-                .cloned()
-                .collect())
+            Ok(state.rows(first, count_max).map(stored).collect())
+        })
+    }
+
+    fn links(
+        &self,
+        first: u64,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<[u8; 32]>, StoreError>> {
+        Box::pin(async move {
+            let state = lock(&self.state);
+            Ok(state.rows(first, count_max).map(|row| row.link).collect())
+        })
+    }
+
+    fn heads(
+        &self,
+        after: u64,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<TrailHead>, StoreError>> {
+        Box::pin(async move {
+            let state = lock(&self.state);
+            let heads = state.heads.iter().filter(|head| head.last > after);
+            let count_max = usize::try_from(count_max).unwrap_or(usize::MAX);
+            Ok(heads.take(count_max).cloned().collect())
+        })
+    }
+
+    fn newest_head(&self) -> PortFuture<'_, Result<Option<TrailHead>, StoreError>> {
+        Box::pin(async move { Ok(lock(&self.state).heads.last().cloned()) })
+    }
+
+    fn about<'a>(
+        &'a self,
+        filter: &'a AboutFilter,
+    ) -> PortFuture<'a, Result<Vec<StoredAudit>, StoreError>> {
+        Box::pin(async move {
+            let state = lock(&self.state);
+            let rows = state.rows(filter.after.saturating_add(1), u32::MAX);
+            let rows = rows.filter(|row| row.record.subject.as_ref() == Some(&filter.subject));
+            let count_max = usize::try_from(filter.count_max).unwrap_or(usize::MAX);
+            Ok(rows.take(count_max).cloned().collect())
         })
     }
 

@@ -263,6 +263,10 @@ impl Signer for FakeSigner {
         true
     }
 
+    fn active_kid(&self, _now: Timestamp) -> Option<String> {
+        Some("fake".to_owned())
+    }
+
     fn sign<'a>(
         &'a self,
         signable: Signable<'a>,

@@ -1,4 +1,5 @@
-//! The second listener: is it alive, is it ready, what did it count, who has a key. Never on the public port.
+//! The second listener: is it alive, is it ready, what did it count, where does the audit trail end, who has a
+//! key. Never on the public port.
 
 mod keys;
 mod metrics;
@@ -46,7 +47,7 @@ pub struct SigningHealth {
 }
 
 impl Management {
-    /// Answers `/livez`, `/readyz`, `/metrics` and what is below `/keys`.
+    /// Answers `/livez`, `/readyz`, `/metrics`, `/audit/head` and what is below `/keys`.
     pub async fn answer(self: Arc<Self>, inbound: Inbound, peer: PeerInfo) -> Outbound {
         let Inbound::Request(request) = inbound else {
             return render::empty(StatusCode::BAD_REQUEST);
@@ -58,11 +59,22 @@ impl Management {
             (&Method::GET, "/metrics") => {
                 text("text/plain; version=0.0.4", metrics::page(&self).await)
             }
+            (&Method::GET, "/audit/head") => newest_head(exchange).await,
             (_, path) if path == "/keys" || path.starts_with("/keys/") => {
                 keys::answer(&self, request, peer.address.ip()).await
             }
             _ => render::empty(StatusCode::NOT_FOUND),
         }
+    }
+}
+
+/// The signed head of the audit trail, for whoever keeps heads elsewhere: it shows later whether rows
+/// were taken away together with their heads. It holds nothing about anybody.
+async fn newest_head(exchange: &Exchange) -> Outbound {
+    match exchange.newest_head().await {
+        Ok(Some(head)) => text("application/jwt", format!("{}\n", head.jws)),
+        Ok(None) => render::empty(StatusCode::NOT_FOUND),
+        Err(_fault) => render::empty(StatusCode::SERVICE_UNAVAILABLE),
     }
 }
 

@@ -8,7 +8,7 @@ use dan_sign::RingSigner;
 use dan_sign::key_ring::{KeyRing, KeySpec};
 use dan_sign::soft_key::SoftKey;
 use dan_verify::payload::body;
-use dan_verify::{verify_cose, verify_detached, verify_jose};
+use dan_verify::{verify_cose, verify_detached, verify_head, verify_jose};
 
 /// Every format.
 pub(crate) const ALL: [EnvelopeFormat; 3] = [
@@ -51,10 +51,11 @@ fn verify(
         EnvelopeFormat::Jwt => verify_detached(plain, text?, keys),
         EnvelopeFormat::Jose => verify_jose(text?, keys),
         EnvelopeFormat::Cose => verify_cose(envelope, keys),
+        EnvelopeFormat::Head => verify_head(text?, keys),
     };
     let verified = verified.map_err(|error| error.to_string())?;
     let tells = match format {
-        EnvelopeFormat::Jwt => false,
+        EnvelopeFormat::Jwt | EnvelopeFormat::Head => false,
         EnvelopeFormat::Jose => true,
         EnvelopeFormat::Cose => verified.claims.contains_key("evidence_base64"),
     };

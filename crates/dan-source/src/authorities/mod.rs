@@ -1,12 +1,13 @@
 //! Systems whose word we take.
 //!
 //! [`Authorities`] answers every question about parties: from the entity register, or from Altinn.
-//! [`tokens`] are what we prove ourselves with towards them and towards sources.
+//! [`timestamps`] say when heads of the audit trail were seen. [`tokens`] are what we prove ourselves with towards them and towards sources.
 
 pub mod consent;
 pub mod delegations;
 pub mod entity_register;
 mod line;
+pub mod timestamps;
 pub mod tokens;
 
 use dan_core::ports::{CallContext, Fact, FactError, FactQuery, Facts, PortFuture};

@@ -111,7 +111,7 @@ impl Definition {
             .map_or(CALLLESS_SOURCE, |call| call.source_name())
     }
 
-    fn all_calls(&self) -> impl Iterator<Item = &Arc<Call>> {
+    pub(super) fn all_calls(&self) -> impl Iterator<Item = &Arc<Call>> {
         let file = self.file.iter().map(|file| &file.call);
         self.calls.iter().chain(file)
     }

@@ -28,6 +28,7 @@ mod minimise;
 mod pages;
 mod parameter;
 mod plan;
+mod replay;
 pub(crate) mod template;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,7 @@ pub(crate) use compose::DEPTH_MAX as COMPOSITION_DEPTH_MAX;
 pub use definition::Definition;
 pub use gate::{Gates, PAUSE_S_MAX};
 pub use gather::HARVEST_BYTES_MAX;
+pub use replay::Replay;
 pub use upstream::{
     CALL_TIMEOUT_S_DEFAULT, PARALLEL_DEFAULT, PARALLEL_MAX, REPLY_BYTES_DEFAULT, REPLY_BYTES_MAX,
 };

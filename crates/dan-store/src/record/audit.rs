@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use dan_core::audit::{Action, AuditRecord, Phase, link};
+use dan_core::audit::{Action, AuditRecord, NodeState, Phase, link};
 use dan_core::party::Party;
 use dan_core::ports::{StoreError, StoredAudit};
 use dan_core::time::Timestamp;
@@ -41,6 +41,18 @@ struct Record<'a> {
     basis: Cow<'a, [String]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     external_reference: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node: Option<StoredNode<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredNode<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    catalog: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kid: Option<Cow<'a, str>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,6 +64,8 @@ enum StoredPhase {
         /// SHA-256 in hexadecimal.
         digest: String,
         body_bytes: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kid: Option<String>,
     },
     BrokenOff {
         body_bytes: u64,
@@ -99,9 +113,14 @@ pub(crate) fn encode_audit(record: &AuditRecord, sealer: &Sealer) -> Result<Stri
         phase: match &record.phase {
             Phase::Done => StoredPhase::Done,
             Phase::Intent => StoredPhase::Intent,
-            Phase::Delivered { digest, body_bytes } => StoredPhase::Delivered {
+            Phase::Delivered {
+                digest,
+                body_bytes,
+                kid,
+            } => StoredPhase::Delivered {
                 digest: hex::encode(digest),
                 body_bytes: *body_bytes,
+                kid: kid.clone(),
             },
             Phase::BrokenOff { body_bytes, code } => StoredPhase::BrokenOff {
                 body_bytes: *body_bytes,
@@ -121,6 +140,11 @@ pub(crate) fn encode_audit(record: &AuditRecord, sealer: &Sealer) -> Result<Stri
         subject: seal(&record.subject, "subject")?,
         basis: record.basis.as_slice().into(),
         external_reference: record.external_reference.as_deref().map(Cow::from),
+        node: record.node.as_deref().map(|node| StoredNode {
+            version: node.version.as_deref().map(Cow::from),
+            catalog: node.catalog.as_deref().map(Cow::from),
+            kid: node.kid.as_deref().map(Cow::from),
+        }),
     })
 }
 
@@ -146,13 +170,27 @@ pub(crate) fn decode_audit(
                 return Err(corrupt(KIND, &id, "does not follow from the row before it"));
             }
             previous = row.link;
-            Ok(StoredAudit {
-                sequence: row.sequence,
-                record: decode(&id, &row.text, sealer)?,
-                link: row.link,
-            })
+            decode_row(row, sealer)
         })
         .collect()
+}
+
+/// Reads one row by itself; that it follows from the one before is not looked at.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] for a row that does not read.
+pub(crate) fn decode_row(row: AuditRow, sealer: &Sealer) -> Result<StoredAudit, StoreError> {
+    Ok(StoredAudit {
+        sequence: row.sequence,
+        record: decode(&row.sequence.to_string(), &row.text, sealer)?,
+        text: row.text,
+        link: row.link,
+    })
+}
+
+/// What is wrong with the row at this position.
+pub(crate) fn corrupt_row(sequence: u64, reason: &str) -> StoreError {
+    corrupt(KIND, &sequence.to_string(), reason)
 }
 
 fn decode(id: &str, text: &str, sealer: &Sealer) -> Result<AuditRecord, StoreError> {
@@ -171,9 +209,14 @@ fn decode(id: &str, text: &str, sealer: &Sealer) -> Result<AuditRecord, StoreErr
         phase: match record.phase {
             StoredPhase::Done => Phase::Done,
             StoredPhase::Intent => Phase::Intent,
-            StoredPhase::Delivered { digest, body_bytes } => Phase::Delivered {
+            StoredPhase::Delivered {
+                digest,
+                body_bytes,
+                kid,
+            } => Phase::Delivered {
                 digest: hex::decode(&digest).ok_or_else(|| corrupt(KIND, id, "not a digest"))?,
                 body_bytes,
+                kid,
             },
             StoredPhase::BrokenOff { body_bytes, code } => Phase::BrokenOff { body_bytes, code },
             StoredPhase::Failed { code } => Phase::Failed { code },
@@ -190,6 +233,13 @@ fn decode(id: &str, text: &str, sealer: &Sealer) -> Result<AuditRecord, StoreErr
         accreditation: record.accreditation.map(Cow::into_owned),
         basis: record.basis.into_owned(),
         external_reference: record.external_reference.map(Cow::into_owned),
+        node: record.node.map(|node| {
+            Box::new(NodeState {
+                version: node.version.map(Cow::into_owned),
+                catalog: node.catalog.map(Cow::into_owned),
+                kid: node.kid.map(Cow::into_owned),
+            })
+        }),
     })
 }
 
@@ -224,13 +274,22 @@ mod tests {
         }
     }
 
-    /// Rows written before there were system users have no such member, and the chain goes over their bytes.
+    /// Rows written before there were system users, names of keys and states of nodes have no such
+    /// members, and the chain goes over their bytes.
     #[test]
-    fn a_row_without_a_system_user_is_written_and_read_as_before() {
+    fn a_row_without_what_came_later_is_written_and_read_as_before() {
         let mut record = store_suite::row(1);
         record.system_user = None;
+        record.node = None;
+        record.phase = Phase::Delivered {
+            digest: [1; 32],
+            body_bytes: 1,
+            kid: None,
+        };
         let text = encode_audit(&record, &sealer()).unwrap();
-        assert!(!text.contains("system_user"), "{text}");
+        for later in ["system_user", "kid", "node"] {
+            assert!(!text.contains(later), "{text}");
+        }
         let row = AuditRow {
             sequence: 1,
             link: link(&[0; 32], text.as_bytes()),

@@ -8,6 +8,7 @@
 
 mod read;
 mod schema;
+mod trail;
 #[cfg(test)]
 mod upgrade_tests;
 mod write;
@@ -21,10 +22,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dan_core::accreditation::{Accreditation, AccreditationId};
+use dan_core::audit::TrailHead;
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, PortFuture, ProofRecord,
-    Store, StoreError, Stored, StoredAudit,
+    AboutFilter, AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, PortFuture,
+    ProofRecord, Store, StoreError, Stored, StoredAudit, TrailRow,
 };
 use dan_core::time::Timestamp;
 use dan_core::usage::UsageRow;
@@ -210,6 +212,46 @@ impl Store for SqliteStore {
         let sealer = Arc::clone(&self.sealer);
         let query =
             move |connection: &Connection| read::audit(connection, first, count_max, &sealer);
+        Box::pin(self.readers.run(query))
+    }
+
+    fn trail(
+        &self,
+        first: u64,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<TrailRow>, StoreError>> {
+        let query = move |connection: &Connection| trail::trail(connection, first, count_max);
+        Box::pin(self.readers.run(query))
+    }
+
+    fn links(
+        &self,
+        first: u64,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<[u8; 32]>, StoreError>> {
+        let query = move |connection: &Connection| trail::links(connection, first, count_max);
+        Box::pin(self.readers.run(query))
+    }
+
+    fn heads(
+        &self,
+        after: u64,
+        count_max: u32,
+    ) -> PortFuture<'_, Result<Vec<TrailHead>, StoreError>> {
+        let query = move |connection: &Connection| trail::heads(connection, after, count_max);
+        Box::pin(self.readers.run(query))
+    }
+
+    fn newest_head(&self) -> PortFuture<'_, Result<Option<TrailHead>, StoreError>> {
+        Box::pin(self.readers.run(trail::newest_head))
+    }
+
+    fn about<'a>(
+        &'a self,
+        filter: &'a AboutFilter,
+    ) -> PortFuture<'a, Result<Vec<StoredAudit>, StoreError>> {
+        let (filter, sealer) = (filter.clone(), Arc::clone(&self.sealer));
+        let query = move |connection: &Connection| trail::about(connection, &filter, &sealer);
         Box::pin(self.readers.run(query))
     }
 

@@ -295,13 +295,13 @@ fn key_row(row: &Row<'_>) -> rusqlite::Result<(String, String)> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
-fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     let number: i64 = row.get(column)?;
     u64::try_from(number)
         .map_err(|_negative| rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
-fn one<T>(
+pub(super) fn one<T>(
     connection: &Connection,
     sql: &str,
     values: impl Params,
@@ -313,7 +313,7 @@ fn one<T>(
         .map_err(|error| store_error(&error))
 }
 
-fn many<T>(
+pub(super) fn many<T>(
     connection: &Connection,
     sql: &str,
     values: impl Params,
@@ -329,6 +329,7 @@ fn many<T>(
 mod tests {
     use super::*;
     use crate::sqlite::schema;
+    use crate::sqlite::trail::ABOUT;
 
     /// What SQLite says it will do, a line for each step.
     fn plan(sql: &str) -> Vec<String> {
@@ -353,6 +354,7 @@ mod tests {
                 "INDEX accreditation_list (owner=? AND context=? AND (last_changed,id)>(?,?))",
             ),
             (ENDED, "INDEX accreditation_ended (valid_to<?)"),
+            (ABOUT, "INDEX audit_subject (subject=? AND sequence>?)"),
         ] {
             let steps = plan(sql);
             assert_eq!(steps.len(), 1, "sorted on the way: {steps:?}");

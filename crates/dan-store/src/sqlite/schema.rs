@@ -36,6 +36,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         version: 4,
         sql: include_str!("migrations/0004_proof.sql"),
     },
+    Migration {
+        version: 5,
+        sql: include_str!("migrations/0005_trail.sql"),
+    },
 ];
 
 impl Migration {
@@ -271,15 +275,31 @@ mod tests {
     }
 
     #[test]
-    fn migrations_are_numbered_without_gaps_and_never_edited() {
+    fn migrations_are_numbered_and_never_edited() {
         let checksums = [
-            "02e01d74022776c892f68469852547a27cbc3a61e3e651d04482ceb6aded3834",
-            "deffe3cd7714a00599bc60e16aa3f5b642e9d070113afcee35bdda284976daf1",
-            "01ad66dfd6284d5491f01f915583080a54af3a4e2e22c6c43226547479652ffc",
-            "3bff713221fbeab33210ce797c18a0c278593b2773eba9af8301521912837b28",
+            (
+                1,
+                "02e01d74022776c892f68469852547a27cbc3a61e3e651d04482ceb6aded3834",
+            ),
+            (
+                2,
+                "deffe3cd7714a00599bc60e16aa3f5b642e9d070113afcee35bdda284976daf1",
+            ),
+            (
+                3,
+                "01ad66dfd6284d5491f01f915583080a54af3a4e2e22c6c43226547479652ffc",
+            ),
+            (
+                4,
+                "3bff713221fbeab33210ce797c18a0c278593b2773eba9af8301521912837b28",
+            ),
+            (
+                5,
+                "77255391f2b30edaff6fe36e271a1d0249b661e0fdeed66e056e8a0e65996249",
+            ),
         ];
         assert_eq!(MIGRATIONS.len(), checksums.len(), "note the new one's here");
-        for ((migration, checksum), version) in MIGRATIONS.iter().zip(checksums).zip(1..) {
+        for (migration, (version, checksum)) in MIGRATIONS.iter().zip(checksums) {
             assert_eq!(migration.version, version);
             assert_eq!(hex::encode(&migration.checksum()), checksum, "{version}");
         }

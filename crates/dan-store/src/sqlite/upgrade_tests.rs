@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dan_core::audit::link;
-use dan_core::ports::{AccreditationFilter, Batch, Place, Store, StoreError};
+use dan_core::ports::{AboutFilter, AccreditationFilter, Batch, Place, Store, StoreError};
 use dan_core::testkit::store_suite::{
     append, grant, key, put, remember, remembered, row, usage_key,
 };
@@ -81,6 +81,12 @@ async fn the_first_version_is_brought_up_to_date_with_what_it_holds() {
         let rows = store.audit(1, 100).await.unwrap();
         let rows: Vec<_> = rows.into_iter().map(|row| row.record).collect();
         assert_eq!(rows, SEEDS.map(row).collect::<Vec<_>>());
+        let filter = AboutFilter {
+            subject: row(1).subject.unwrap(),
+            after: 0,
+            count_max: 100,
+        };
+        assert_eq!(store.about(&filter).await.unwrap().len(), rows.len());
     }
     let store = open(&path);
     let filter = AccreditationFilter {
@@ -111,7 +117,7 @@ async fn the_first_version_is_brought_up_to_date_with_what_it_holds() {
     let value = remembered(6);
     let found = store.idempotency(value.owner, &value.key_digest).await;
     assert_eq!(found, Ok(Some(value)));
-    assert_eq!(crate::verify_audit(store.as_ref()).await.unwrap().rows, 6);
+    assert_eq!(store.audit(1, 100).await.unwrap().len(), 6, "the chain");
 }
 
 #[tokio::test]

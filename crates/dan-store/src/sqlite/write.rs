@@ -14,6 +14,7 @@ use dan_core::usage::UsageKey;
 use rusqlite::{Connection, OptionalExtension as _, Params, params};
 use tokio::sync::{mpsc, oneshot};
 
+use super::trail::{self, HeadRow};
 use super::{read, store_error};
 use crate::record::{
     encode_accreditation, encode_api_key, encode_audit, encode_idempotency, encode_proof,
@@ -43,6 +44,11 @@ enum Step {
         expect: u64,
     },
     Append(String),
+    Head(HeadRow),
+    Stamp {
+        last: i64,
+        stamp: Vec<u8>,
+    },
     Count(UsageKey),
     PutKey {
         id: String,
@@ -128,6 +134,15 @@ impl Step {
                 expect: *expect,
             },
             Write::AppendAudit(record) => Self::Append(encode_audit(record, sealer)?),
+            Write::AppendHead {
+                value,
+                link,
+                previous,
+            } => Self::Head(HeadRow::of(value, link, *previous)?),
+            Write::StampHead { last, stamp } => Self::Stamp {
+                last: revision(*last)?,
+                stamp: stamp.clone(),
+            },
             Write::CountUse(key) => Self::Count(key.clone()),
             Write::PutApiKey { value, expect } => Self::PutKey {
                 id: value.id.clone(),
@@ -315,6 +330,10 @@ impl Writer {
     }
 
     fn batch(&mut self, steps: &[Step]) -> Result<(), StoreError> {
+        // One statement is done or not done by itself: intents need no savepoint.
+        if let [step] = steps {
+            return self.step(step);
+        }
         let before = self.head;
         let result = execute(&self.connection, "SAVEPOINT batch", [])
             .map_err(|error| store_error(&error))
@@ -352,6 +371,8 @@ impl Writer {
                 params![id, revision(*expect)?],
             ),
             Step::Append(body) => self.append(body),
+            Step::Head(head) => head.append(connection),
+            Step::Stamp { last, stamp } => trail::stamp(connection, *last, stamp),
             Step::Count(key) => execute(
                 connection,
                 "INSERT INTO usage (month, context, dataset, owner, count) \
@@ -447,7 +468,11 @@ fn keep_proof(
     Ok(rows)
 }
 
-fn execute(connection: &Connection, sql: &str, values: impl Params) -> rusqlite::Result<usize> {
+pub(super) fn execute(
+    connection: &Connection,
+    sql: &str,
+    values: impl Params,
+) -> rusqlite::Result<usize> {
     connection.prepare_cached(sql)?.execute(values)
 }
 

@@ -213,6 +213,7 @@ fn effective(config: &Config) -> Value {
         "settings": config.settings,
         "secrets": secrets,
         "registry.url": config.registry.url,
+        "trail.timestamp_url": config.trail.timestamp_url,
         "token_client": config.token_client.as_ref().map(|client| client.client_id.clone()),
         "consent": config.consent.as_ref().map(|consent| format!("{} (not used by this version)", consent.provider)),
     })

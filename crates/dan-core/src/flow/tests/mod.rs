@@ -3,9 +3,11 @@
 mod explain;
 mod gate;
 mod grant;
+mod heads;
 mod list;
 mod person;
 mod release;
+mod stamps;
 mod stream;
 mod upkeep;
 

@@ -203,7 +203,11 @@ async fn a_large_answer_is_signed_at_its_end_and_its_proof_is_kept() {
     assert_eq!(proof, seal.signature);
     let body_bytes = body.len().try_into().unwrap();
     let digest = seal.digest;
-    let delivered = Phase::Delivered { digest, body_bytes };
+    let delivered = Phase::Delivered {
+        digest,
+        body_bytes,
+        kid: None,
+    };
     assert_eq!(phases(&desk).await, [Phase::Intent, delivered]);
 }
 

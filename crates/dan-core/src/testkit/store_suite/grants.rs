@@ -99,6 +99,7 @@ pub async fn a_grant_with_nothing_optional_reads_back_w10(store: Arc<dyn Store>)
     record.subject = None;
     record.basis.clear();
     record.external_reference = None;
+    record.node = None;
     commit(&store, vec![put(&value, 0), append(&record)]).await;
     assert_eq!(value_of(&store, 1).await, value);
     assert_eq!(audit(&store, 1, 1).await[0].record, record);

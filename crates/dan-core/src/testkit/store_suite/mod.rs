@@ -19,12 +19,14 @@ mod grants;
 mod lists;
 mod proofs;
 mod records;
+mod trail;
 
 pub use applications::*;
 pub use grants::*;
 pub use lists::*;
 pub use proofs::*;
 pub use records::*;
+pub use trail::*;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,14 +36,14 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::accreditation::{Accreditation, AccreditationId, GrantedDataset, SkippedDataset};
-use crate::audit::{Action, AuditRecord, Phase};
+use crate::audit::{Action, AuditRecord, NodeState, Phase, TrailHead};
 use crate::caller::Allowance;
 use crate::inquiry::{LegalBasis, LegalBasisKind, Parameter};
 use crate::network::Network;
 use crate::party::{OrgNumber, Party};
 use crate::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, ProofRecord, Store,
-    StoreError, Stored, StoredAudit, Write,
+    AboutFilter, AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place,
+    ProofRecord, Store, StoreError, Stored, StoredAudit, TrailRow, Write,
 };
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, UsageRow};
@@ -99,6 +101,12 @@ macro_rules! store_conformance {
             audit_rows_read_back_as_they_were,
             audit_is_read_in_parts,
             many_appends_at_once_leave_no_gap,
+            the_trail_is_read_as_it_is_stored,
+            heads_follow_one_another_over_rows_that_are_there,
+            heads_are_listed_behind_a_row,
+            one_of_many_heads_over_the_same_rows_wins,
+            a_head_is_stamped_once,
+            rows_are_found_by_their_subject,
             uses_are_counted_by_key_and_month,
             api_keys_are_kept_and_changed,
             an_api_key_changes_from_what_was_read_only,
@@ -187,6 +195,7 @@ pub fn row(seed: u8) -> AuditRecord {
         phase: Phase::Delivered {
             digest: [seed; 32],
             body_bytes: u64::from(seed),
+            kid: Some("2026-11".to_owned()),
         },
         request_id: format!("request-{seed}"),
         key_id: "key-1".to_owned(),
@@ -200,6 +209,11 @@ pub fn row(seed: u8) -> AuditRecord {
         subject: Some(person()),
         basis: vec!["basis-1".to_owned(), "rule \"2\"".to_owned()],
         external_reference: Some("case 9".to_owned()),
+        node: Some(Box::new(NodeState {
+            version: Some("0.1.0".to_owned()),
+            catalog: Some("c0ffee".to_owned()),
+            kid: Some("2026-11".to_owned()),
+        })),
     }
 }
 

@@ -10,6 +10,7 @@ pub async fn audit_rows_read_back_as_they_were(store: Arc<dyn Store>) {
         Phase::Delivered {
             digest: [0xA5; 32],
             body_bytes: u64::MAX,
+            kid: None,
         },
         Phase::BrokenOff {
             body_bytes: u64::MAX,
