@@ -226,7 +226,7 @@ mod tests {
         let second = HeadClaims::over(&[[3; 32]], Some((&head, &first)), node, "https://a", NOW);
         let second = second.unwrap();
         assert_eq!((second.first, second.last), (3, 3));
-        assert_eq!((&second.node[..], second.link), ("n", [3; 32]));
+        assert_eq!((second.node.as_str(), second.link), ("n", [3; 32]));
         assert_eq!(second.previous, Some(head.digest()));
         assert_eq!(kept(&second).claims_unverified(), Ok(second));
     }
