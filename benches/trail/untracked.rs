@@ -7,7 +7,7 @@ use dan_core::audit::TrailHead;
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
     AboutFilter, AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, PortFuture,
-    Store, StoreError, Stored, StoredAudit, TrailRow, Write,
+    ProofRecord, Store, StoreError, Stored, StoredAudit, TrailRow, Write,
 };
 use dan_core::time::Timestamp;
 use dan_core::usage::UsageRow;
@@ -112,6 +112,10 @@ impl Store for Untracked {
 
     fn ready(&self) -> PortFuture<'_, Result<(), StoreError>> {
         self.0.ready()
+    }
+
+    fn proof<'a>(&'a self, id: &'a str) -> PortFuture<'a, Result<Option<ProofRecord>, StoreError>> {
+        self.0.proof(id)
     }
 
     fn commit<'a>(&'a self, batch: &'a Batch) -> PortFuture<'a, Result<(), StoreError>> {

@@ -8,6 +8,7 @@
 //! **End to end** starts nodes of its own, with the configuration and the commands of an operator, and
 //! stops and kills them: [`node`].
 
+pub mod browser;
 pub mod client;
 pub mod consumer;
 pub mod node;

@@ -195,6 +195,45 @@ fn the_crate_graph_is_a_star() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What nothing below the verifier may be: a runtime, a socket, TLS, or the node.
+const VERIFIER_IS_WITHOUT: [&str; 9] = [
+    "tokio*", "mio", "socket2", "hyper*", "http*", "*rustls*", "rusqlite", "dan-core", "dan-sign",
+];
+
+#[test]
+fn the_verifier_stands_on_nothing_that_waits_or_listens() {
+    let lock: Table = read(&root().join("Cargo.lock")).parse().unwrap();
+    let needs: BTreeMap<&str, Vec<&str>> = lock["package"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| {
+            let listed = package.get("dependencies").and_then(Value::as_array);
+            let names = listed.into_iter().flatten().filter_map(Value::as_str);
+            // A name that stands for two versions has the version behind it.
+            let names = names.filter_map(|name| name.split(' ').next());
+            (package["name"].as_str().unwrap(), names.collect())
+        })
+        .collect();
+    let mut reached = BTreeSet::new();
+    let mut next = vec!["dan-verify"];
+    while let Some(name) = next.pop() {
+        if reached.insert(name) {
+            next.extend(&needs[name]);
+        }
+    }
+    assert!(reached.contains("p256") && reached.contains("dan-json"));
+    let wrong: Vec<&&str> = reached
+        .iter()
+        .filter(|name| {
+            VERIFIER_IS_WITHOUT
+                .iter()
+                .any(|pattern| fits(pattern, name))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "dan-verify stands on {wrong:?}");
+}
+
 #[test]
 fn adapters_know_the_core_and_not_each_other() {
     for package in packages() {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use crate::commands::verify::VerifyArgs;
+
 /// Version and commit, as `--version` shows them.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("DAN_COMMIT"), ")");
 
@@ -54,7 +56,7 @@ pub struct DanArgs {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check an answer with the published keys; offline, years later
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
     /// API keys of consumers
     Keys {
         /// What to do
@@ -94,29 +96,6 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-}
-
-/// What to verify, and with which keys.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// File with the body, byte for byte as received
-    #[arg(long, value_name = "FILE", requires = "signature", required_unless_present_any = ["jose", "cose"])]
-    pub body: Option<PathBuf>,
-    /// File with the value of the X-Signature-JWT header
-    #[arg(long, value_name = "FILE", requires = "body")]
-    pub signature: Option<PathBuf>,
-    /// File with one self-contained JWS (Accept: application/jose)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["body", "cose"])]
-    pub jose: Option<PathBuf>,
-    /// File with one `COSE_Sign1` (Accept: application/cose)
-    #[arg(long, value_name = "FILE", conflicts_with = "body")]
-    pub cose: Option<PathBuf>,
-    /// The node's key set: a file, or its address /.well-known/jwks.json
-    #[arg(long, value_name = "FILE|URL")]
-    pub jwks: String,
-    /// Machine-readable
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// API keys.
@@ -202,27 +181,52 @@ pub struct KeyWish {
 /// Signing keys.
 #[derive(Debug, Subcommand)]
 pub enum SigningKeyCommand {
-    /// Make a P-256 key in a new file
+    /// Make a key in a new file: P-256, or RSA
     New {
         /// The file; must not exist
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        /// RSA of 3072 bits, for consumers that pin an enterprise certificate
+        #[arg(long)]
+        rsa: bool,
     },
-    /// Make the next key, and say how to bring it into use without a gap
-    Rotate {
-        /// Configuration file
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-        /// File of the new key; must not exist
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
-    /// Show the key set that is published
+    /// Make the next key, and bring it into use without a gap or say how
+    Rotate(RotateArgs),
+    /// Show every key: next, active, standby or retired, and since or until when
     List {
         /// Configuration file
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// The key set that is published instead
+        #[arg(long, conflicts_with = "json")]
+        jwks: bool,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
     },
+}
+
+/// `dan signing-key rotate`.
+#[derive(Debug, Args)]
+pub struct RotateArgs {
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// File of the new key; must not exist
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Change the configuration file, instead of saying how
+    #[arg(long)]
+    pub write: bool,
+    /// Seconds that the key is published before it signs
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+    pub lead_s: u64,
+    /// An RSA key; otherwise one of the kind that signs now
+    #[arg(long)]
+    pub rsa: bool,
+    /// A P-256 key
+    #[arg(long, conflicts_with = "rsa")]
+    pub p256: bool,
 }
 
 /// The catalogue.

@@ -1,7 +1,7 @@
 //! The main job over real HTTP, as a consumer does it: get a token, harvest both ways, verify.
 
 use dan_sandbox::consumer::{Answer, Consumer};
-use dan_verify::verify_detached;
+use dan_verify::{Language, verify_detached};
 use serde_json::{Value, json};
 
 use crate::output::say;
@@ -119,15 +119,14 @@ fn verify(what: &str, answer: &Answer, keys: &str) -> Result<(), String> {
     let signature = answer.header("x-signature-jwt");
     let verified = verify_detached(&answer.body, signature, keys)
         .map_err(|error| format!("{what}: {error}"))?;
-    let source = verified
-        .claims
-        .get("source")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let statement = verified
+        .statement()
+        .map_err(|error| format!("{what}: {error}"))?;
     say(format!(
-        "  {what}: {} bytes from {source}, signature of key {} verified",
+        "  {what}: {} bytes, signature of key {} verified:\n    {}",
         answer.body.len(),
-        verified.kid
+        verified.kid,
+        statement.sentence(Language::English)
     ));
     Ok(())
 }

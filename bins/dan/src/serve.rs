@@ -8,7 +8,7 @@ use std::time::Duration;
 use dan_core::flow::Exchange;
 use dan_core::ports::{Store, TimeStamper};
 use dan_http::listen::{ListenLimits, serve};
-use dan_source::keeper::Refresh;
+use dan_source::keeper::{CatalogKeeper, Refresh};
 use dan_store::Access;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -64,16 +64,13 @@ impl Running {
             management: managed,
             clients,
             stamper,
+            signing,
         } = compose(config, store, public_url.clone(), ends)?;
         if let Refresh::Refused(problems) = keeper.refresh_folder().await {
             return Err(Misuse(list_problems(&problems)));
         }
         let request_id: Arc<str> = Arc::from(exchange.new_id());
-        let first = keeper.refresh_plugins(&request_id);
-        if tokio::time::timeout(PLUGINS_WAIT, first).await.is_err() {
-            tracing::warn!("some plugins are slow to say what they offer; they are asked again");
-        }
-
+        first_plugins(&mut keeper, &request_id).await;
         record_start(&exchange).await?;
         let shutdown = Shutdown::default();
         let stop = || {
@@ -89,6 +86,7 @@ impl Running {
         if let Some(server_tls) = server_tls {
             background.spawn(server_tls.watch(stop()));
         }
+        background.spawn(signing.watch(stop()));
         if let Some(clients) = clients {
             background.spawn(clients.watch(stop()));
         }
@@ -148,6 +146,14 @@ fn keep_trail(
     if let Some(stamper) = stamper {
         let (stamping, stopping) = (Arc::clone(exchange), shutdown.clone());
         background.spawn(async move { stamping.keep_stamps(stamper, stopping.begun()).await });
+    }
+}
+
+/// What plugins offer, as far as they say it soon.
+async fn first_plugins(keeper: &mut CatalogKeeper, request_id: &Arc<str>) {
+    let first = keeper.refresh_plugins(request_id);
+    if tokio::time::timeout(PLUGINS_WAIT, first).await.is_err() {
+        tracing::warn!("some plugins are slow to say what they offer; they are asked again");
     }
 }
 

@@ -1,14 +1,17 @@
 //! Developer tasks: `cargo xtask test` runs everything that must pass before a change lands.
 //!
 //! It has no dependencies, so that it starts on a bare machine, and it calls nothing but cargo and,
-//! where a tool is missing, the package manager.
+//! where a tool is missing, the package managers.
 #![expect(clippy::print_stderr, reason = "a task tells what it does")]
+
+mod proof_tools;
 
 use std::process::{Command, ExitCode};
 
 const HELP: &str = "\
 cargo xtask test          format, lints, documentation, then every test
 cargo xtask test --long   the same, every crate alone as well, and the long runs of random tests
+cargo xtask tools         what the tests call by name: programs, and libraries in the target folder
 cargo xtask docs          write docs/errors.md and docs/configuration.md from the code
 cargo xtask fuzz          every fuzz target for a minute, with cargo-fuzz; --seconds N for longer
 cargo xtask deny          licences, bans and sources, with cargo-deny";
@@ -19,6 +22,7 @@ fn main() -> ExitCode {
     let done = match arguments.as_slice() {
         ["test"] => test(false),
         ["test", "--long"] => test(true),
+        ["tools"] => install_missing() && proof_tools::install(),
         ["docs"] => docs(),
         ["fuzz"] => fuzz("60"),
         ["fuzz", "--seconds", seconds] => fuzz(seconds),
@@ -37,7 +41,14 @@ fn main() -> ExitCode {
 
 /// Stops at the first step that fails. Tests come last, so that their result is the last line.
 fn test(long: bool) -> bool {
+    let tools = proof_tools::folder();
+    let tools = tools.to_string_lossy();
+    let mut variables = vec![(proof_tools::FOLDER_VARIABLE, &*tools)];
+    if long {
+        variables.push(("DAN_LONG", "1"));
+    }
     install_missing()
+        && proof_tools::install()
         && cargo(&["fmt", "--all", "--check"], &[])
         && cargo(
             &[
@@ -56,10 +67,31 @@ fn test(long: bool) -> bool {
             &[("RUSTDOCFLAGS", "-D warnings")],
         )
         && (!long || crates_alone())
-        && cargo(
-            &["test", "--workspace", "--locked"],
-            if long { &[("DAN_LONG", "1")] } else { &[] },
-        )
+        && signing_features()
+        && cargo(&["test", "--workspace", "--locked"], &variables)
+}
+
+/// Keys in a PKCS#11 token are a feature that the workspace is not built with; and the verifier and the
+/// signer must build where there is no C compiler.
+fn signing_features() -> bool {
+    let token = ["--locked", "-p", "dan-sign", "--features", "pkcs11"];
+    let without = ["check", "--locked", "--no-default-features", "-p"];
+    cargo(
+        &[
+            &["clippy"],
+            &token[..],
+            &["--all-targets", "--", "-D", "warnings"],
+        ]
+        .concat(),
+        &[],
+    ) && cargo(
+        &[&["test"], &token[..], &["--test", "pkcs11"]].concat(),
+        &[],
+    ) && cargo(
+        &["check", "--locked", "-p", "dan", "--features", "pkcs11"],
+        &[],
+    ) && cargo(&[&without[..], &["dan-verify"]].concat(), &[])
+        && cargo(&[&without[..], &["dan-sign"]].concat(), &[])
 }
 
 /// No feature may leak in from a neighbour.
@@ -137,22 +169,24 @@ fn deny() -> bool {
 }
 
 /// What the build and the tests call by name, with the Debian package that has it.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 7] = [
     ("cc", "gcc"),
     ("git", "git"),
     ("ar", "binutils"),
     ("openssl", "openssl"),
     ("curl", "curl"),
     ("jq", "jq"),
+    ("softhsm2-util", "softhsm2"),
 ];
 
 /// Installs tools that are missing; on a machine without `apt-get` it says which.
 fn install_missing() -> bool {
-    let missing: Vec<&str> = TOOLS
+    let mut missing: Vec<&str> = TOOLS
         .iter()
         .filter(|(tool, _)| !exists(tool))
         .map(|(_, package)| *package)
         .collect();
+    missing.extend(proof_tools::missing_packages());
     if missing.is_empty() {
         return components();
     }

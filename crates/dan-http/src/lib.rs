@@ -6,6 +6,8 @@
 //! To add an endpoint over an existing use case: a handler in `routes/`, a row in the table of
 //! `routes/mod.rs`, and the line in `routes/access.snap` that says who may call it.
 
+mod accept;
+pub mod body;
 pub mod client;
 pub mod client_auth;
 mod client_cert;
@@ -26,6 +28,8 @@ pub mod rate_limit;
 mod render;
 pub mod request_body;
 mod routes;
+#[cfg(test)]
+mod streaming_tests;
 pub mod tls;
 pub mod untaken;
 mod visit;
@@ -34,10 +38,11 @@ mod wire;
 use std::sync::Arc;
 
 use dan_core::error::Fault;
-use dan_core::flow::Exchange;
+use dan_core::flow::{Answer, Exchange, Presented, Presenter as _};
 use dan_core::inquiry::Application;
 use dan_core::network::Network;
 use dan_core::ports::Authenticator;
+use dan_core::projection::Query;
 use http::HeaderValue;
 
 pub use limits::{BODY_BYTES_MAX, IGNORED_BODY_BYTES_MAX, REQUEST_TIME_MAX};
@@ -102,6 +107,24 @@ impl Node {
 /// 1014 or 1008, as the API answers them.
 pub fn read_application(body: &[u8]) -> Result<Application, Fault> {
     wire::application::read(body)
+}
+
+/// Shapes evidence as the API does, for commands that make an answer again.
+///
+/// # Errors
+/// 1027 when the query cannot be applied; 3003 when the evidence does not fit its type.
+pub fn shape_evidence(
+    answer: &Answer<'_>,
+    enveloped: bool,
+    query: Option<Query>,
+) -> Result<Presented, Fault> {
+    let presenter = wire::evidence::EvidencePresenter {
+        enveloped,
+        query,
+        accept: accept::Accept::default(),
+        streams: false,
+    };
+    presenter.present(answer)
 }
 
 /// The OpenAPI document of what is served, for documentation.

@@ -11,7 +11,7 @@ mod tests {
     use dan_core::catalog::Catalog;
     use dan_core::error::{Code, Fault};
     use dan_core::evidence::Evidence;
-    use dan_core::flow::{Answer, Exchange, Form, Presented, Presenter};
+    use dan_core::flow::{Answer, Exchange, Presented, Presenter};
     use dan_core::meter::Meter;
     use dan_core::ports::{CallContext, Fetch, FetchError, FetchReply, FetchRequest, PortFuture};
     use dan_core::testkit::fakes::{Fakes, call_context};
@@ -66,7 +66,6 @@ mod tests {
                 body: Bytes::from(Value::Object(members).to_string()),
                 media_type: Some("application/json".to_owned()),
                 query: None,
-                form: Form::Plain,
             })
         }
     }
@@ -123,7 +122,10 @@ mod tests {
         let answer = exchange
             .open_data(dataset, Some(SUBJECT), &Plain, &call_context())
             .await;
-        let answer = answer.map(|envelope| serde_json::from_slice(&envelope.body).unwrap());
+        let answer = answer.map(|released| {
+            let envelope = released.whole().unwrap();
+            serde_json::from_slice(&envelope.body).unwrap()
+        });
         let asked = register.asked.lock().unwrap().clone();
         (answer, asked)
     }

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use crate::jwk::Validity;
+use crate::moment::rfc3339;
+use crate::public_key::Algorithm;
+
 /// Why an answer does not verify. `Display` is one sentence; text taken from the signature is
 /// quoted, escaped and cut to 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +24,22 @@ pub enum VerifyError {
         /// Where it departs from that.
         why: String,
     },
-    /// Signed with something else than ES256, or not at all.
+    /// Signed with something else than ES256 or RS256, or not at all.
     Algorithm {
         /// What the header says.
         found: String,
+    },
+    /// The header says another algorithm than the key is for.
+    OtherAlgorithm {
+        /// What the header says.
+        found: Algorithm,
+        /// What the key is for.
+        wanted: Algorithm,
+    },
+    /// This build cannot check signatures of this algorithm.
+    Unavailable {
+        /// The algorithm.
+        algorithm: Algorithm,
     },
     /// The header demands an extension; none is supported (RFC 7515 §4.1.11, RFC 9052 §3.1).
     Critical,
@@ -36,7 +52,7 @@ pub enum VerifyError {
     },
     /// The protected header names no key.
     NoKid,
-    /// The key set has no such key for ES256.
+    /// The key set has no such key for signatures.
     UnknownKid {
         /// The key that the signature names.
         kid: String,
@@ -45,6 +61,8 @@ pub enum VerifyError {
     BadSignature,
     /// The statement has no `SHA256PayloadDigest`.
     NoDigest,
+    /// The signed object carries no evidence, or not in a form that is known.
+    NoEvidence,
     /// The body is not the one that was signed.
     OtherBody {
         /// Digest in the statement.
@@ -77,6 +95,27 @@ pub enum VerifyError {
     },
     /// The key set itself cannot be trusted.
     KeySet(String),
+    /// What was signed is no statement about an answer: a claim is missing or has another form.
+    NoStatement {
+        /// The claim.
+        claim: &'static str,
+    },
+    /// At the moment asked about, it was not signed yet.
+    SignedLater {
+        /// `iat` of the statement, seconds since 1970.
+        iat: i64,
+        /// The moment asked about, seconds since 1970.
+        at: i64,
+    },
+    /// At the moment asked about, the key was not in use yet or not any more.
+    NotInUse {
+        /// The key.
+        kid: String,
+        /// The moment asked about, seconds since 1970.
+        at: i64,
+        /// When it signed.
+        validity: Validity,
+    },
 }
 
 /// How much of a foreign text an error repeats, in characters.
@@ -89,6 +128,45 @@ impl VerifyError {
             why: why.into(),
         }
     }
+
+    /// Those that tell moments; the others are told by `Display`.
+    fn about_time(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::BeforeUse {
+            kid,
+            iat,
+            signs_from,
+        } = self
+        {
+            let (kid, iat, from) = (quoted(kid), rfc3339(*iat), rfc3339(*signs_from));
+            write!(
+                f,
+                "signed at {iat}, but key {kid} was not in use before {from}"
+            )?;
+        }
+        if let Self::AfterRetirement {
+            kid,
+            iat,
+            retired_at,
+        } = self
+        {
+            let (kid, iat, retired) = (quoted(kid), rfc3339(*iat), rfc3339(*retired_at));
+            write!(f, "signed at {iat}, but key {kid} was retired at {retired}")?;
+        }
+        if let Self::SignedLater { iat, at } = self {
+            let (iat, at) = (rfc3339(*iat), rfc3339(*at));
+            write!(f, "it was signed at {iat}, later than {at}")?;
+        }
+        if let Self::NotInUse { kid, at, validity } = self {
+            let (kid, at) = (quoted(kid), rfc3339(*at));
+            let moment = |moment: Option<i64>| moment.map_or_else(|| "…".to_owned(), rfc3339);
+            let (from, until) = (moment(validity.signs_from), moment(validity.retired_at));
+            write!(
+                f,
+                "key {kid} was not in use at {at}: it signed from {from} to {until}"
+            )?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for VerifyError {
@@ -100,8 +178,17 @@ impl fmt::Display for VerifyError {
             Self::Malformed { what, why } => write!(f, "not {what}: {why}"),
             Self::Algorithm { found } => write!(
                 f,
-                "the signature says algorithm {}; only ES256 is accepted",
+                "the signature says algorithm {}; only ES256 and RS256 are accepted",
                 quoted(found)
+            ),
+            Self::OtherAlgorithm { found, wanted } => write!(
+                f,
+                "the signature says {found}, but the key that it names is one for {wanted}"
+            ),
+            Self::Unavailable { algorithm } => write!(
+                f,
+                "this program was built without {algorithm} and cannot check the signature; use \
+                 one that was built with the feature `aws-lc`"
             ),
             Self::Critical => f.write_str("the signature demands an extension that is not known"),
             Self::WrongType { expected, found } => write!(
@@ -112,13 +199,14 @@ impl fmt::Display for VerifyError {
             Self::NoKid => f.write_str("the signature does not say which key made it"),
             Self::UnknownKid { kid } => write!(
                 f,
-                "the key set has no ES256 key named {}, which the signature names",
+                "the key set has no signing key named {}, which the signature names",
                 quoted(kid)
             ),
             Self::BadSignature => {
                 f.write_str("the signature does not belong to this content and this key")
             }
             Self::NoDigest => f.write_str("the statement has no SHA256PayloadDigest"),
+            Self::NoEvidence => f.write_str("there is no evidence beside the statement"),
             Self::OtherBody { stated, actual } => write!(
                 f,
                 "the body is not the one that was signed: its SHA-256 is {actual}, the statement \
@@ -131,25 +219,15 @@ impl fmt::Display for VerifyError {
                  when it was signed",
                 quoted(kid)
             ),
-            Self::BeforeUse {
-                kid,
-                iat,
-                signs_from,
-            } => write!(
-                f,
-                "signed at {iat}, but key {} was not in use before {signs_from} (seconds since 1970)",
-                quoted(kid)
-            ),
-            Self::AfterRetirement {
-                kid,
-                iat,
-                retired_at,
-            } => write!(
-                f,
-                "signed at {iat}, but key {} was retired at {retired_at} (seconds since 1970)",
-                quoted(kid)
-            ),
             Self::KeySet(why) => write!(f, "the key set cannot be used: {why}"),
+            Self::NoStatement { claim } => write!(
+                f,
+                "what was signed is no statement about an answer: `{claim}` is missing or has another form"
+            ),
+            Self::BeforeUse { .. }
+            | Self::AfterRetirement { .. }
+            | Self::SignedLater { .. }
+            | Self::NotInUse { .. } => self.about_time(f),
         }
     }
 }

@@ -41,3 +41,16 @@ pub(crate) fn shared(path: &str) -> Option<String> {
     }
     text.ok()
 }
+
+/// The claims of a statement about an organisation, for another, handed to a third.
+pub(crate) fn claims() -> serde_json::Map<String, serde_json::Value> {
+    let text = r#"{
+        "SHA256PayloadDigest": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "iss": "https://dan.example.no/v1", "iat": 1795521601, "jti": "r-1",
+        "aud": "0192:974760673", "sub": "0192:991825827", "requestor": "0192:958935420",
+        "dataset": "UnitBasicInformation", "context": "eBevis",
+        "retrieved_at": "2026-11-24T12:00:00Z", "source": "Brønnøysundregistrene",
+        "source_digest": "00", "view": "01", "media_type": "application/json"
+    }"#;
+    serde_json::from_str(text).unwrap()
+}

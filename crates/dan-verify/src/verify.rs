@@ -2,8 +2,8 @@
 //!
 //! What holds after each function says `Ok`: the key of that name in the key set made the signature;
 //! it was in use at the second the statement gives in `iat`; and the content is byte for byte what
-//! was signed. What the statement *says* (`dataset`, `sub`, `aud`, …) is in [`Verified::claims`]:
-//! whether that is what the reader expected is for the reader to compare.
+//! was signed. What the statement *says* (`dataset`, `sub`, `aud`, …) is in [`Verified::statement`]:
+//! whether that is what the reader expected is for the reader to compare, with [`crate::Expect`].
 //!
 //! A key set must come from the node it names (`/.well-known/jwks.json` over TLS) or an archive that
 //! is trusted; a stolen key can back-date, so it must leave the set and not just be retired.
@@ -15,10 +15,12 @@ use dan_json::digest::{hex, sha256};
 use serde_json::{Map, Value};
 
 use crate::error::VerifyError;
-use crate::jwk::{KeySet, PublishedKey};
+use crate::jwk::{KeySet, PublishedKey, Validity};
 use crate::jws::Purpose;
-use crate::{cbor, cose, jws};
+use crate::{cbor, cose, jws, payload};
 
+/// The member of a statement that has the digest of the body.
+const DIGEST: &str = "SHA256PayloadDigest";
 /// How much earlier than `nbf` an `iat` may be, in seconds: a statement is dated before it is signed.
 pub const EARLY_SECONDS_MAX: i64 = 60;
 
@@ -26,10 +28,49 @@ pub const EARLY_SECONDS_MAX: i64 = 60;
 #[derive(Clone, PartialEq)]
 pub struct Verified {
     /// The statement (`contracts.md` §6); in JOSE and COSE with the evidence as a further member,
-    /// `evidence` (JSON) or `evidence_base64`.
+    /// `evidence` or `evidence_base64`: [`payload`].
     pub claims: Map<String, Value>,
     /// Name of the key that signed.
     pub kid: String,
+    /// Since when and until when that key signs, as the key set says.
+    pub validity: Validity,
+}
+
+impl Verified {
+    /// Whether it would have verified at another moment, `at` in seconds since 1970: it was signed by
+    /// then, and the key was in use then. For who got an answer at a moment that is known from
+    /// elsewhere.
+    ///
+    /// It is the signer's own clock that dates a statement: a key that was stolen can date it back.
+    ///
+    /// # Errors
+    /// [`VerifyError`]: `NoIssueTime`, `SignedLater` or `NotInUse`.
+    pub fn held_at(&self, at: i64) -> Result<(), VerifyError> {
+        let kid = || self.kid.clone();
+        let iat = self
+            .claims
+            .get("iat")
+            .and_then(Value::as_i64)
+            .ok_or_else(|| VerifyError::NoIssueTime { kid: kid() })?;
+        if iat > at {
+            return Err(VerifyError::SignedLater { iat, at });
+        }
+        let Validity {
+            signs_from,
+            retired_at,
+        } = self.validity;
+        let early = signs_from.is_some_and(|from| at < from.saturating_sub(EARLY_SECONDS_MAX));
+        let late = retired_at.is_some_and(|retired| at > retired);
+        if early || late {
+            let validity = self.validity;
+            return Err(VerifyError::NotInUse {
+                kid: kid(),
+                at,
+                validity,
+            });
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Verified {
@@ -48,31 +89,29 @@ impl fmt::Debug for Verified {
 /// [`VerifyError`]: what does not hold.
 pub fn verify_detached(body: &[u8], signature: &str, jwks: &str) -> Result<Verified, VerifyError> {
     let verified = checked_jws(signature, jwks, Purpose::Jwt)?;
-    let Some(Value::String(stated)) = verified.claims.get("SHA256PayloadDigest") else {
-        return Err(VerifyError::NoDigest);
-    };
-    let actual = hex(&sha256(body));
-    if *stated != actual {
-        return Err(VerifyError::OtherBody {
-            stated: stated.clone(),
-            actual,
-        });
-    }
+    check_digest(&verified.claims, body)?;
     Ok(verified)
 }
 
-/// Checks the answer to `Accept: application/jose`, with a JWK Set.
+/// Checks the answer to `Accept: application/jose`, with a JWK Set, and that the evidence within is
+/// what the statement within has the digest of.
 ///
 /// White space around `text` is not part of it: files end with a line end.
 ///
 /// # Errors
 /// [`VerifyError`]: what does not hold.
 pub fn verify_jose(text: &str, jwks: &str) -> Result<Verified, VerifyError> {
-    checked_jws(text, jwks, Purpose::Jose)
+    let verified = checked_jws(text, jwks, Purpose::Jose)?;
+    let body = payload::body(&verified.claims).ok_or(VerifyError::NoEvidence)?;
+    check_digest(&verified.claims, &body)?;
+    Ok(verified)
 }
 
 /// Checks the answer to `Accept: application/cose`, with a JWK Set. Nothing may stand outside the
-/// signature.
+/// signature, and nothing be written in another than the one deterministic form.
+///
+/// `SHA256PayloadDigest` is held against the evidence where that is a byte string. A CBOR value does
+/// not tell how the JSON that it was made from was written; the signature covers the value itself.
 ///
 /// # Errors
 /// [`VerifyError`]: what does not hold.
@@ -92,7 +131,34 @@ pub fn verify_cose(bytes: &[u8], jwks: &str) -> Result<Verified, VerifyError> {
     let claims = cbor::object_from_cbor(&payload)
         .map_err(|why| VerifyError::malformed("a signed statement", why))?;
     check_time(&claims, &kid, published)?;
-    Ok(Verified { claims, kid })
+    if claims.contains_key(payload::EVIDENCE_BASE64) {
+        let body = payload::body(&claims).ok_or(VerifyError::NoEvidence)?;
+        check_digest(&claims, &body)?;
+    } else if !claims.contains_key(payload::EVIDENCE) {
+        return Err(VerifyError::NoEvidence);
+    } else if !claims.contains_key(DIGEST) {
+        return Err(VerifyError::NoDigest);
+    }
+    Ok(Verified {
+        claims,
+        kid,
+        validity: published.validity,
+    })
+}
+
+/// `body` is what the statement has the digest of.
+fn check_digest(claims: &Map<String, Value>, body: &[u8]) -> Result<(), VerifyError> {
+    let Some(Value::String(stated)) = claims.get(DIGEST) else {
+        return Err(VerifyError::NoDigest);
+    };
+    let actual = hex(&sha256(body));
+    if *stated == actual {
+        return Ok(());
+    }
+    Err(VerifyError::OtherBody {
+        stated: stated.clone(),
+        actual,
+    })
 }
 
 /// Checks a head of an audit trail, with a JWK Set. What the head says of the trail is for whoever
@@ -121,7 +187,11 @@ fn checked_jws(text: &str, jwks: &str, purpose: Purpose) -> Result<Verified, Ver
     let claims =
         json_object(&payload).map_err(|why| VerifyError::malformed("a signed statement", why))?;
     check_time(&claims, &kid, published)?;
-    Ok(Verified { claims, kid })
+    Ok(Verified {
+        claims,
+        kid,
+        validity: published.validity,
+    })
 }
 
 /// `iat` lies in the time in which the key signed.
@@ -163,7 +233,9 @@ fn check_time(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jwk::{self, Validity};
+    use crate::jwk;
+    use crate::payload::Evidence;
+    use crate::sign::Sign as _;
     use crate::testing::key;
 
     const BODY: &[u8] = b"{\"navn\":\"B\xc3\xa5t\"}";
@@ -177,7 +249,7 @@ mod tests {
 
     fn jwks(validity: Validity) -> String {
         let published = |seed| PublishedKey {
-            key: *key(seed).public(),
+            key: key(seed).public().clone(),
             validity,
         };
         let (one, two) = (published(1), published(2));
@@ -196,6 +268,46 @@ mod tests {
             &key(1),
         )
         .unwrap()
+    }
+
+    fn jose_of(evidence: Option<Evidence<'_>>) -> String {
+        let payload = payload::jose(&claims(), evidence).unwrap();
+        let header = jws::header(Purpose::Jose, "one");
+        jws::sign(&header, payload.as_bytes(), &key(1)).unwrap()
+    }
+
+    fn cose_of(evidence: Option<Evidence<'_>>) -> Vec<u8> {
+        let protected = cose::protected_header("one").unwrap();
+        let payload = payload::cose(&claims(), evidence).unwrap();
+        let signed = cose::signing_input(&protected, &payload).unwrap();
+        let signature = key(1).sign(&signed).unwrap();
+        cose::attach(&protected, &payload, &signature).unwrap()
+    }
+
+    #[test]
+    fn evidence_within_is_what_the_statement_within_says() {
+        for evidence in [Evidence::Json(BODY), Evidence::Bytes(BODY)] {
+            let verified = verify_jose(&jose_of(Some(evidence)), &open()).unwrap();
+            assert_eq!(payload::body(&verified.claims).unwrap(), BODY);
+            verify_cose(&cose_of(Some(evidence)), &open()).unwrap();
+        }
+        let other = b"{\"navn\":\"Bil\"}";
+        let is_other = |outcome| matches!(outcome, Err(VerifyError::OtherBody { .. }));
+        for evidence in [Evidence::Json(&other[..]), Evidence::Bytes(other)] {
+            assert!(is_other(verify_jose(&jose_of(Some(evidence)), &open())));
+        }
+        let bytes = cose_of(Some(Evidence::Bytes(other)));
+        assert!(is_other(verify_cose(&bytes, &open())));
+        let doubled = cose_of(Some(Evidence::Json(b"{\"a\":1,\"a\":1}")));
+        assert!(is_other(verify_cose(&doubled, &open())));
+    }
+
+    #[test]
+    fn a_statement_without_evidence_is_no_archive() {
+        let outcome = verify_jose(&jose_of(None), &open());
+        assert_eq!(outcome, Err(VerifyError::NoEvidence));
+        let outcome = verify_cose(&cose_of(None), &open());
+        assert_eq!(outcome, Err(VerifyError::NoEvidence));
     }
 
     #[test]
@@ -303,6 +415,47 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_held_when_it_was_signed_and_its_key_in_use() {
+        let limited = jwks(Validity {
+            signs_from: Some(1_799_999_000),
+            retired_at: Some(1_800_000_500),
+        });
+        let verified = verify_detached(BODY, &jwt(&claims()), &limited).unwrap();
+        let iat = 1_800_000_000;
+        for at in [iat, 1_800_000_500] {
+            assert_eq!(verified.held_at(at), Ok(()), "{at}");
+        }
+        let at = iat - 1;
+        let early = verified.held_at(at).unwrap_err();
+        assert_eq!(early, VerifyError::SignedLater { iat, at });
+        assert_eq!(
+            early.to_string(),
+            "it was signed at 2027-01-15T08:00:00Z, later than 2027-01-15T07:59:59Z"
+        );
+        let late = verified.held_at(1_800_000_501).unwrap_err();
+        assert_eq!(
+            late.to_string(),
+            "key \"one\" was not in use at 2027-01-15T08:08:21Z: it signed from \
+             2027-01-15T07:43:20Z to 2027-01-15T08:08:20Z"
+        );
+        let unlimited = verify_detached(BODY, &jwt(&claims()), &open()).unwrap();
+        assert_eq!(unlimited.held_at(i64::MAX), Ok(()));
+        // A key that comes into use after the moment asked about, and after a statement dated back.
+        let mut later = verified;
+        later.validity.signs_from = Some(iat + 1000);
+        assert!(matches!(
+            later.held_at(iat),
+            Err(VerifyError::NotInUse { .. })
+        ));
+        let undated = jwt(&claims().replace("iat", "other"));
+        let undated = verify_detached(BODY, &undated, &open()).unwrap();
+        assert!(matches!(
+            undated.held_at(iat),
+            Err(VerifyError::NoIssueTime { .. })
+        ));
+    }
+
+    #[test]
     fn a_digest_is_compared_as_it_is_written() {
         let digest = hex(&sha256(BODY));
         let upper = jwt(&claims().replace(&digest, &digest.to_uppercase()));
@@ -347,7 +500,7 @@ mod tests {
     #[test]
     fn a_cose_with_anything_outside_its_signature_is_refused() {
         let protected = cose::protected_header("one").unwrap();
-        let good = cose::sign(&protected, claims().as_bytes(), &key(1)).unwrap();
+        let good = cose_of(Some(Evidence::Json(BODY)));
         assert!(verify_cose(&good, &open()).is_ok());
         // The empty map behind the protected header becomes {99: 1}.
         let place = 2 + 1 + protected.len();

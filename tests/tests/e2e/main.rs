@@ -5,21 +5,29 @@
 //! may be a stub instead that plays recorded answers. Only loopback is used; what a test waits for is
 //! looked for again and again until a deadline.
 
+mod archive;
 mod attacks;
 mod catalogue;
 mod doctor;
+mod forms;
 mod identity;
 mod keys;
 mod operating;
 mod outages;
 mod place;
+mod proof_page;
+mod proof_snippet;
 mod proxies;
 mod recorded;
 mod refusals;
+mod rotation;
 mod signing;
 mod state;
+mod streams;
 mod stub;
 mod timestamps;
 mod tls;
 mod trail;
 mod transport;
+mod verify;
+mod verify_page;

@@ -17,7 +17,7 @@ use clap::Parser as _;
 use dan_core::ports::{Store, StoreError};
 use dan_store::Access;
 
-use crate::args::{CatalogCommand, Command, DanArgs, KeysCommand, SigningKeyCommand, VerifyArgs};
+use crate::args::{CatalogCommand, Command, DanArgs, KeysCommand, SigningKeyCommand};
 use crate::compose::open_store;
 use crate::config::{self, Config};
 use crate::output::{Ending, Misuse, exit_code};
@@ -37,12 +37,14 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> Ending {
     match command {
-        Command::Verify(args) => run_verify(args).await,
+        Command::Verify(args) => verify::run(&args).await,
         Command::Keys { command } => run_keys(command).await,
         Command::SigningKey { command } => match command {
-            SigningKeyCommand::New { out } => signing_key::new(&out),
-            SigningKeyCommand::Rotate { config, out } => signing_key::rotate(&config, &out),
-            SigningKeyCommand::List { config } => signing_key::list(&config),
+            SigningKeyCommand::New { out, rsa } => signing_key::new(&out, rsa),
+            SigningKeyCommand::Rotate(args) => signing_key::rotate(&args),
+            SigningKeyCommand::List { config, jwks, json } => {
+                signing_key::list(&config, jwks, json)
+            }
         },
         Command::Catalog { command } => match command {
             CatalogCommand::Check { dir, json } => catalog::check(&dir, json),
@@ -62,20 +64,6 @@ async fn run(command: Command) -> Ending {
             json,
         } => doctor::run(&config, &doctor::Presented { token, certificate }, json).await,
     }
-}
-
-async fn run_verify(args: VerifyArgs) -> Ending {
-    let evidence = match (args.body, args.signature, args.jose, args.cose) {
-        (Some(body), Some(signature), None, None) => verify::Evidence::Detached { body, signature },
-        (None, None, Some(file), None) => verify::Evidence::Jose(file),
-        (None, None, None, Some(file)) => verify::Evidence::Cose(file),
-        _ => {
-            return Err(Misuse(
-                "give --body with --signature, or --jose, or --cose".to_owned(),
-            ));
-        }
-    };
-    verify::run(evidence, &args.jwks, args.json).await
 }
 
 async fn run_keys(command: KeysCommand) -> Ending {

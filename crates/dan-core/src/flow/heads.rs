@@ -131,10 +131,12 @@ impl Exchange {
             deadline: now.checked_add(SIGN_MAX).unwrap_or(now),
         };
         let payload = claims.to_json();
-        let signing =
-            self.ports
-                .signer
-                .sign(payload.as_bytes(), EnvelopeFormat::Head, self.now(), &ctx);
+        let signing = self.ports.signer.sign(
+            payload.as_str().into(),
+            EnvelopeFormat::Head,
+            self.now(),
+            &ctx,
+        );
         let refused = |cause: String| Fault::new(Code::InternalServerError).because(cause);
         let signed = timeout(SIGN_MAX, signing)
             .await

@@ -1,6 +1,6 @@
 //! A stand-in for the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
 use super::fakes::lock;
@@ -9,7 +9,7 @@ use crate::audit::{AuditRecord, TrailHead, link};
 use crate::party::OrgNumber;
 use crate::ports::{
     AboutFilter, AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place,
-    PortFuture, Store, StoreError, Stored, StoredAudit, TrailRow, Write,
+    PortFuture, ProofRecord, Store, StoreError, Stored, StoredAudit, TrailRow, Write,
 };
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, UsageRow};
@@ -29,6 +29,9 @@ struct State {
     keys: BTreeMap<String, ApiKeyRecord>,
     key_uses: BTreeMap<String, KeyUse>,
     remembered: BTreeMap<(OrgNumber, [u8; 32]), IdempotencyRecord>,
+    /// In the order they were kept.
+    proofs: VecDeque<(u64, ProofRecord)>,
+    proofs_ever: u64,
     down: bool,
     keys_unreadable: bool,
 }
@@ -90,11 +93,7 @@ impl State {
                 link,
                 previous,
             } => self.append_head(value, link, *previous)?,
-            Write::StampHead { last, stamp } => {
-                let mut heads = self.heads.iter_mut();
-                let head = heads.find(|head| head.last == *last && head.stamp.is_none());
-                head.ok_or(StoreError::Conflict)?.stamp = Some(stamp.clone());
-            }
+            Write::StampHead { last, stamp } => self.stamp_head(*last, stamp)?,
             Write::CountUse(key) => {
                 let count = self.usage.entry(key.clone()).or_default();
                 *count = count.saturating_add(1);
@@ -125,7 +124,18 @@ impl State {
             Write::ForgetIdempotency(before) => {
                 self.remembered.retain(|_, known| known.expires >= *before);
             }
+            Write::KeepProof { value, count_max } => self.keep_proof(value, *count_max)?,
+            Write::ForgetProofs(before) => {
+                self.proofs.retain(|(_, known)| known.expires >= *before);
+            }
         }
+        Ok(())
+    }
+
+    fn stamp_head(&mut self, last: u64, stamp: &[u8]) -> Result<(), StoreError> {
+        let mut heads = self.heads.iter_mut();
+        let head = heads.find(|head| head.last == last && head.stamp.is_none());
+        head.ok_or(StoreError::Conflict)?.stamp = Some(stamp.to_vec());
         Ok(())
     }
 
@@ -149,6 +159,17 @@ impl State {
     fn rows(&self, first: u64, count_max: u32) -> impl Iterator<Item = &StoredAudit> {
         let rows = self.audit.iter().filter(move |row| row.sequence >= first);
         rows.take(usize::try_from(count_max).unwrap_or(usize::MAX))
+    }
+
+    fn keep_proof(&mut self, value: &ProofRecord, count_max: u32) -> Result<(), StoreError> {
+        if self.proofs.iter().any(|(_, known)| known.id == value.id) {
+            return Err(StoreError::Conflict);
+        }
+        self.proofs_ever = self.proofs_ever.saturating_add(1);
+        self.proofs.push_back((self.proofs_ever, value.clone()));
+        let gone = self.proofs_ever.saturating_sub(u64::from(count_max.max(1)));
+        self.proofs.retain(|(number, _)| *number > gone);
+        Ok(())
     }
 
     fn expect_revision(&self, id: &AccreditationId, expect: u64) -> Result<(), StoreError> {
@@ -227,6 +248,14 @@ impl Store for FakeStore {
                 .remembered
                 .get(&(owner, *key_digest))
                 .cloned())
+        })
+    }
+
+    fn proof<'a>(&'a self, id: &'a str) -> PortFuture<'a, Result<Option<ProofRecord>, StoreError>> {
+        Box::pin(async move {
+            let state = lock(&self.state);
+            let found = state.proofs.iter().find(|(_, known)| known.id == id);
+            Ok(found.map(|(_, known)| known.clone()))
         })
     }
 

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dan_core::evidence::SourceCall;
+use dan_core::evidence::{Arriving, SourceCall};
 use dan_core::ports::{
-    CallContext, Clock, Fetch, FetchError, FetchReply, FetchRequest, SourceError, SourceFailure,
+    CallContext, Clock, Fetch, FetchError, FetchReply, FetchRequest, FetchStream, PortFuture,
+    SourceError, SourceFailure,
 };
 use dan_core::secret::Secret;
-use dan_core::statement::sha256;
-use serde_json::Value;
+use dan_core::statement::{hex, sha256};
+use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::document::Document;
@@ -19,6 +21,7 @@ use super::template::{Template, Unusable};
 use super::token::{Brought, CallToken};
 use super::upstream::Upstream;
 use super::url::{self, UrlTemplate};
+use crate::arriving::{media_type_of, told};
 use crate::authorities::tokens::TokenIssuer;
 
 /// Longest value of a header that is sent, in bytes.
@@ -51,6 +54,45 @@ pub(crate) struct Call {
     pub(crate) token: CallToken,
     /// Places of the calls whose answers it is made from.
     pub(crate) needs: Vec<usize>,
+}
+
+/// An answer, whole or as it comes.
+trait Answered: Sized + Send {
+    fn of<'a>(
+        fetch: &'a dyn Fetch,
+        request: FetchRequest,
+        ctx: &'a CallContext,
+    ) -> PortFuture<'a, Result<Self, FetchError>>;
+
+    fn status(&self) -> u16;
+}
+
+impl Answered for FetchReply {
+    fn of<'a>(
+        fetch: &'a dyn Fetch,
+        request: FetchRequest,
+        ctx: &'a CallContext,
+    ) -> PortFuture<'a, Result<Self, FetchError>> {
+        fetch.fetch(request, ctx)
+    }
+
+    fn status(&self) -> u16 {
+        self.status
+    }
+}
+
+impl Answered for FetchStream {
+    fn of<'a>(
+        fetch: &'a dyn Fetch,
+        request: FetchRequest,
+        ctx: &'a CallContext,
+    ) -> PortFuture<'a, Result<Self, FetchError>> {
+        fetch.open(request, ctx)
+    }
+
+    fn status(&self) -> u16 {
+        self.status
+    }
 }
 
 /// What a call gave.
@@ -131,6 +173,50 @@ impl Call {
         ports: &SourcePorts,
         ctx: &CallContext,
     ) -> Result<Answer, SourceError> {
+        let (answered, _place) = self
+            .exchange::<FetchReply>(requests, (brought, ports), ctx)
+            .await?;
+        self.read(&answered, ports)
+    }
+
+    /// The same, for an answer that is passed on as it comes, at most `bytes_max` bytes of it. The time is for the head.
+    ///
+    /// # Errors
+    /// As [`Call::ask`]; and so does what arrives end.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        mut requests: Vec<FetchRequest>,
+        bytes_max: usize,
+        (brought, ports): (&Brought, &SourcePorts),
+        ctx: &CallContext,
+    ) -> Result<Arriving, SourceError> {
+        for request in &mut requests {
+            request.reply_bytes_max = bytes_max;
+        }
+        let asking = (brought, ports);
+        let (reply, place) = self.exchange::<FetchStream>(requests, asking, ctx).await?;
+        self.check_status(reply.status)?;
+        let call = Arc::clone(self);
+        let parts = told(reply.body, move |error| {
+            // The place among the calls is taken until the last byte is here.
+            let _taken = &place;
+            call.unanswered(error)
+        });
+        Ok(Arriving {
+            parts,
+            media_type: media_type_of(reply.media_type),
+            call: self.id.clone(),
+            retrieved_at: ports.clock.now(),
+        })
+    }
+
+    /// Asks one address after the other until one does not answer 404, and holds a place for that.
+    async fn exchange<T: Answered>(
+        &self,
+        requests: Vec<FetchRequest>,
+        (brought, ports): (&Brought, &SourcePorts),
+        ctx: &CallContext,
+    ) -> Result<(T, OwnedSemaphorePermit), SourceError> {
         let own = Instant::now().checked_add(self.timeout);
         let deadline = own.map_or(ctx.deadline, |own| own.min(ctx.deadline));
         let ctx = CallContext {
@@ -150,7 +236,7 @@ impl Call {
             .token
             .authorization(named, brought, ports, &ctx)
             .await?;
-        let _place = self
+        let place = self
             .upstream
             .enter(deadline)
             .await
@@ -164,15 +250,16 @@ impl Call {
             if let Some(token) = &authorization {
                 request.authorization = Some(Secret::new(token.expose().to_owned()));
             }
-            let reply = match timeout_at(deadline, ports.fetch.fetch(request, &ctx)).await {
+            let reply = match timeout_at(deadline, T::of(ports.fetch.as_ref(), request, &ctx)).await
+            {
                 Ok(Ok(reply)) => reply,
                 Err(_) | Ok(Err(FetchError::Timeout)) => return Err(late(cut_short)),
                 Ok(Err(error)) => return Err(self.unanswered(&error)),
             };
-            if reply.status == 404 && left > 0 {
+            if reply.status() == 404 && left > 0 {
                 continue;
             }
-            return self.read(&reply, ports);
+            return Ok((reply, place));
         }
         Err(self.failed(Event::Status(404)))
     }
@@ -212,10 +299,7 @@ impl Call {
 
     /// What a reply says: a document, or a failure by the table.
     pub(crate) fn interpret(&self, reply: &FetchReply) -> Result<Value, SourceError> {
-        let success = (200..300).contains(&reply.status);
-        if !success || self.failures.names_status(reply.status) {
-            return Err(self.failed(Event::Status(reply.status)));
-        }
+        self.check_status(reply.status)?;
         if reply.body.is_empty() {
             return Err(self.failed(Event::Empty));
         }
@@ -227,6 +311,25 @@ impl Call {
             return Err(self.no_document("the media type is not JSON"));
         }
         json::read(&reply.body).map_err(|reason| self.no_document(&reason))
+    }
+
+    /// Whether a status is one of success, and not one that the table gives another meaning.
+    fn check_status(&self, status: u16) -> Result<(), SourceError> {
+        let success = (200..300).contains(&status);
+        if !success || self.failures.names_status(status) {
+            return Err(self.failed(Event::Status(status)));
+        }
+        Ok(())
+    }
+
+    /// What a recorded answer is, where it is passed on as bytes.
+    ///
+    /// # Errors
+    /// By the call's `fail` table.
+    pub(crate) fn interpret_bytes(&self, reply: &FetchReply) -> Result<Value, SourceError> {
+        self.check_status(reply.status)?;
+        let sha256 = hex(&sha256(&reply.body));
+        Ok(json!({"bytes": reply.body.len(), "sha256": sha256}))
     }
 
     fn no_document(&self, reason: &str) -> SourceError {

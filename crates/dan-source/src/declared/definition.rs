@@ -5,6 +5,7 @@
 
 mod calls;
 mod examples;
+mod file;
 mod parameters;
 mod removals;
 mod token;
@@ -56,6 +57,19 @@ pub struct Definition {
     pub(super) removals: Vec<Removal>,
     pub(super) values: Vec<ValueRule>,
     pub(super) examples: Vec<Example>,
+    /// Of a binary dataset: what is passed on. Then `values` is empty.
+    pub(super) file: Option<File>,
+}
+
+/// The answer of a call, passed on byte by byte.
+pub(super) struct File {
+    /// Asked last, when all others have answered.
+    pub(super) call: Arc<Call>,
+    /// Name of the value.
+    pub(super) name: String,
+    /// As declared; `None` where the answer names it.
+    pub(super) media_type: Option<String>,
+    pub(super) bytes_max: usize,
 }
 
 impl Definition {
@@ -68,8 +82,7 @@ impl Definition {
     /// Why this node cannot get it: a source of it needs a setting that is missing.
     pub(crate) fn unset(&self) -> Option<String> {
         let upstream = self
-            .calls
-            .iter()
+            .all_calls()
             .map(|call| &call.upstream)
             .find(|it| it.unset.is_some())?;
         let setting = upstream.unset.as_deref().unwrap_or_default();
@@ -82,15 +95,20 @@ impl Definition {
     /// Identifier of the source that serves it: the one its first call names.
     #[must_use]
     pub fn source_name(&self) -> &str {
-        self.calls
-            .first()
+        self.all_calls()
+            .next()
             .map_or(CALLLESS_SOURCE, |call| &call.upstream.name)
+    }
+
+    pub(super) fn all_calls(&self) -> impl Iterator<Item = &Arc<Call>> {
+        let file = self.file.iter().map(|file| &file.call);
+        self.calls.iter().chain(file)
     }
 
     /// Scopes of the tokens its calls are asked with, with blanks between them.
     pub(crate) fn scopes(&self) -> Option<String> {
         let mut scopes: Vec<&str> = Vec::new();
-        let all = self.calls.iter().filter_map(|call| call.token.scope());
+        let all = self.all_calls().filter_map(|call| call.token.scope());
         for scope in all.flat_map(|scope| scope.split(' ')) {
             if !scopes.contains(&scope) {
                 scopes.push(scope);
@@ -133,6 +151,7 @@ pub(crate) struct Head<'a> {
     pub(crate) name: &'a str,
     pub(crate) publisher: &'a str,
     pub(crate) timeout_s: u32,
+    pub(crate) bytes_max: u64,
 }
 
 /// A definition, and what metadata tells of it.
@@ -190,9 +209,10 @@ pub(crate) fn read(section: &mut Section<'_>, head: &Head<'_>, around: &Surround
             .collect(),
         tables: around.tables.keys().cloned().collect(),
     };
-    let calls = calls::read(call_sections, &roots, around, head);
+    let mut calls = calls::read(call_sections, &roots, around, head);
     let (keepings, removals) = removals::read(section, &roots);
-    let values = values::read(section, &roots, head);
+    let mut values = values::read(section, &roots, head);
+    let file = file::read(section, &mut values, &mut calls, head);
     let examples = examples::read(section, &roots, around);
     let used = |name: &&String| {
         let in_values = values.rules.iter().any(|rule| rule.mentions(name));
@@ -213,6 +233,7 @@ pub(crate) fn read(section: &mut Section<'_>, head: &Head<'_>, around: &Surround
         removals,
         values: values.rules,
         examples,
+        file,
     };
     Read {
         definition,

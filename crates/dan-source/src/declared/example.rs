@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use dan_core::dataset::ValueType;
 use dan_core::evidence::{Evidence, EvidenceValue, SourceCall};
 use dan_core::party::{Party, Realm};
 use dan_core::ports::{FetchReply, SourceError};
@@ -70,6 +71,7 @@ impl Definition {
     #[must_use]
     pub fn unproven_values(&self) -> Vec<String> {
         let mut names: BTreeSet<&str> = self.values.iter().map(|rule| rule.name.as_str()).collect();
+        names.extend(self.file.as_ref().map(|file| file.name.as_str()));
         for example in &self.examples {
             if let Ok(values) = self.harvest_example(example) {
                 for value in &values {
@@ -117,9 +119,22 @@ impl Definition {
         };
         let mut document = Document::new(&inputs, &self.parameters, &self.tables);
         let gathered = self.canned(example, &mut document)?;
+        if let Some(file) = &self.file {
+            let canned = example.answers.get(&file.call.id).map(Vec::as_slice);
+            let read = |reply: &FetchReply| file.call.interpret_bytes(reply);
+            let (value, _) = answer(&file.call, canned.unwrap_or_default(), &document, read)?;
+            return Ok(vec![EvidenceValue {
+                name: file.name.clone(),
+                value_type: ValueType::Binary,
+                source: self.publisher.clone(),
+                timestamp: Some(example.now),
+                mime_type: file.media_type.clone(),
+                value,
+            }]);
+        }
         match self.shape(document, gathered, &inputs)?.evidence {
             Evidence::Values(values) => Ok(values),
-            Evidence::Binary { .. } => Ok(Vec::new()),
+            Evidence::Binary { .. } | Evidence::Stream(_) => Ok(Vec::new()),
         }
     }
 
@@ -137,7 +152,8 @@ impl Definition {
                 .find(|(at, call)| !is_ended(at) && call.needs.iter().all(is_ended));
             let Some((at, call)) = next else { break };
             let canned = example.answers.get(&call.id).map(Vec::as_slice);
-            match answer(call, canned.unwrap_or_default(), document) {
+            let read = |reply: &FetchReply| call.interpret(reply);
+            match answer(call, canned.unwrap_or_default(), document, read) {
                 Ok((value, digest)) => {
                     document.set(&call.id, value);
                     if let Some(place) = answered.get_mut(at) {
@@ -170,6 +186,7 @@ fn answer(
     call: &Call,
     canned: &[Canned],
     document: &Document,
+    read: impl Fn(&FetchReply) -> Result<Value, SourceError>,
 ) -> Result<(Value, [u8; 32]), SourceError> {
     let requests = call
         .requests(document)
@@ -191,7 +208,7 @@ fn answer(
             retry_after_s: None,
             body,
         };
-        return Ok((call.interpret(&reply)?, digest));
+        return Ok((read(&reply)?, digest));
     }
     let meaning = call.meaning(Event::Network);
     let mut error = failure::error(&call.upstream.name, &call.id, Event::Network, meaning);

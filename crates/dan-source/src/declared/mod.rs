@@ -15,6 +15,7 @@ mod json;
 mod mapping;
 mod minimise;
 mod parameter;
+mod replay;
 pub(crate) mod template;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use dan_core::statement::sha256;
 
 pub use call::SourcePorts;
 pub use definition::Definition;
+pub use replay::Replay;
 pub use upstream::{
     CALL_TIMEOUT_S_DEFAULT, PARALLEL_DEFAULT, PARALLEL_MAX, REPLY_BYTES_DEFAULT, REPLY_BYTES_MAX,
 };
@@ -119,7 +121,22 @@ impl Definition {
     ) -> Result<Harvest, SourceError> {
         let mut document = Document::new(inputs, &self.parameters, &self.tables);
         let gathered = gather::gather(&self.calls, &mut document, brought, ports, ctx).await?;
-        self.shape(document, gathered, inputs)
+        let Some(file) = &self.file else {
+            return self.shape(document, gathered, inputs);
+        };
+        let requests = file.call.prepare(&document)?;
+        let asking = (brought, ports);
+        let mut arriving = file
+            .call
+            .open(requests, file.bytes_max, asking, ctx)
+            .await?;
+        if let Some(media_type) = &file.media_type {
+            arriving.media_type.clone_from(media_type);
+        }
+        Ok(Harvest {
+            evidence: Evidence::Stream(arriving),
+            calls: gathered.calls,
+        })
     }
 
     /// What comes after the last answer: no waiting in here.

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dan_core::ports::FetchRequest;
 use dan_core::secret::Secret;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 /// Largest answer that is read when the source's file does not say, in bytes (`security.md` F6).
@@ -61,7 +61,7 @@ pub(crate) struct Upstream {
     pub(crate) timeout_s: u32,
     /// The setting that its address needs and this node does not have.
     pub(crate) unset: Option<String>,
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
     waiting: AtomicUsize,
     waiting_max: usize,
 }
@@ -85,7 +85,7 @@ impl Upstream {
             reply_bytes_max: usize::try_from(reply_bytes_max).unwrap_or(usize::MAX),
             timeout_s,
             unset: None,
-            slots: Semaphore::new(parallel),
+            slots: Arc::new(Semaphore::new(parallel)),
             waiting: AtomicUsize::new(0),
             waiting_max: parallel.saturating_mul(WAITING_PER_SLOT),
         }
@@ -103,12 +103,13 @@ impl Upstream {
     ///
     /// # Errors
     /// [`Crowded`] when too many wait already, or none came free by the deadline.
-    pub(crate) async fn enter(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Crowded> {
-        if let Ok(permit) = self.slots.try_acquire() {
+    pub(crate) async fn enter(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Crowded> {
+        if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
             return Ok(permit);
         }
         let _queued = Queued::join(self)?;
-        match timeout_at(deadline, self.slots.acquire()).await {
+        let waiting = Arc::clone(&self.slots).acquire_owned();
+        match timeout_at(deadline, waiting).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(Crowded),
         }

@@ -67,6 +67,11 @@ enum StoredPhase {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kid: Option<String>,
     },
+    BrokenOff {
+        body_bytes: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<u16>,
+    },
     Failed {
         code: u16,
     },
@@ -116,6 +121,10 @@ pub(crate) fn encode_audit(record: &AuditRecord, sealer: &Sealer) -> Result<Stri
                 digest: hex::encode(digest),
                 body_bytes: *body_bytes,
                 kid: kid.clone(),
+            },
+            Phase::BrokenOff { body_bytes, code } => StoredPhase::BrokenOff {
+                body_bytes: *body_bytes,
+                code: *code,
             },
             Phase::Failed { code } => StoredPhase::Failed { code: *code },
         },
@@ -209,6 +218,7 @@ fn decode(id: &str, text: &str, sealer: &Sealer) -> Result<AuditRecord, StoreErr
                 body_bytes,
                 kid,
             },
+            StoredPhase::BrokenOff { body_bytes, code } => Phase::BrokenOff { body_bytes, code },
             StoredPhase::Failed { code } => Phase::Failed { code },
         },
         requestor: open(record.requestor, "requestor")?,

@@ -26,7 +26,7 @@ use dan_core::audit::TrailHead;
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
     AboutFilter, AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, PortFuture,
-    Store, StoreError, Stored, StoredAudit, TrailRow,
+    ProofRecord, Store, StoreError, Stored, StoredAudit, TrailRow,
 };
 use dan_core::time::Timestamp;
 use dan_core::usage::UsageRow;
@@ -168,6 +168,12 @@ impl Store for SqliteStore {
         let (key, sealer) = (*key_digest, Arc::clone(&self.sealer));
         let query =
             move |connection: &Connection| read::idempotency(connection, owner, &key, &sealer);
+        Box::pin(self.readers.run(query))
+    }
+
+    fn proof<'a>(&'a self, id: &'a str) -> PortFuture<'a, Result<Option<ProofRecord>, StoreError>> {
+        let (id, sealer) = (id.to_owned(), Arc::clone(&self.sealer));
+        let query = move |connection: &Connection| read::proof(connection, &id, &sealer);
         Box::pin(self.readers.run(query))
     }
 

@@ -33,6 +33,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("migrations/0003_key_use.sql"),
     },
     Migration {
+        version: 4,
+        sql: include_str!("migrations/0004_proof.sql"),
+    },
+    Migration {
         version: 5,
         sql: include_str!("migrations/0005_trail.sql"),
     },
@@ -271,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn migrations_are_numbered_and_never_edited() {
+    fn migrations_are_numbered_without_gaps_and_never_edited() {
         let checksums = [
             (
                 1,
@@ -286,13 +290,19 @@ mod tests {
                 "01ad66dfd6284d5491f01f915583080a54af3a4e2e22c6c43226547479652ffc",
             ),
             (
+                4,
+                "3bff713221fbeab33210ce797c18a0c278593b2773eba9af8301521912837b28",
+            ),
+            (
                 5,
                 "77255391f2b30edaff6fe36e271a1d0249b661e0fdeed66e056e8a0e65996249",
             ),
         ];
         assert_eq!(MIGRATIONS.len(), checksums.len(), "note the new one's here");
-        for (migration, (version, checksum)) in MIGRATIONS.iter().zip(checksums) {
-            assert_eq!(migration.version, version);
+        for (expected, (migration, (version, checksum))) in
+            (1..).zip(MIGRATIONS.iter().zip(checksums))
+        {
+            assert_eq!((migration.version, version), (expected, expected));
             assert_eq!(hex::encode(&migration.checksum()), checksum, "{version}");
         }
     }

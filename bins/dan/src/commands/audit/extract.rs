@@ -177,6 +177,9 @@ fn outcome_of(outcome: Option<&Phase>) -> (&'static str, Value) {
             "delivered",
             json!({"sha256": hex(digest), "bytes": body_bytes, "kid": kid}),
         ),
+        Some(Phase::BrokenOff { body_bytes, code }) => {
+            ("broken_off", json!({"bytes": body_bytes, "code": code}))
+        }
         Some(Phase::Failed { code }) => ("failed", json!({"code": code})),
     }
 }

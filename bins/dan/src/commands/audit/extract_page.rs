@@ -178,6 +178,11 @@ impl Page {
             } else {
                 "avbrutt: det kan ha blitt mottatt".to_owned()
             }),
+            Some(Phase::BrokenOff { body_bytes, .. }) => Some(if is_english {
+                format!("broken off: {body_bytes} bytes of it left")
+            } else {
+                format!("avbrutt underveis: {body_bytes} byte av det ble sendt")
+            }),
             Some(Phase::Failed { code }) => Some(if is_english {
                 format!("failed, nothing was handed out (code {code})")
             } else {

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::args::AuditVerifyArgs;
 use crate::commands::{config_and_store, store_failed};
-use crate::compose::open_signer;
 use crate::output::{Ending, Misuse, Outcome, say, say_json};
+use crate::signing_keys::open_signer;
 use crate::system::SystemClock;
 
 /// Longest line of an export, in bytes; ours have some two thousand.

@@ -13,7 +13,7 @@ use crate::catalog::Catalog;
 use crate::flow::Exchange;
 use crate::meter::Meter;
 use crate::ports::{
-    Batch, CallContext, EnvelopeFormat, PortFuture, SignError, Signer, Store, Write,
+    Batch, CallContext, EnvelopeFormat, PortFuture, SignError, Signable, Signer, Store, Write,
 };
 use crate::testkit::builders;
 use crate::testkit::fakes::Fakes;
@@ -34,13 +34,17 @@ impl Signer for Pen {
         String::new()
     }
 
+    fn can_sign(&self, _format: EnvelopeFormat, _now: Timestamp) -> bool {
+        true
+    }
+
     fn active_kid(&self, _now: Timestamp) -> Option<String> {
         self.0.lock().unwrap().map(str::to_owned)
     }
 
     fn sign<'a>(
         &'a self,
-        payload: &'a [u8],
+        signable: Signable<'a>,
         format: EnvelopeFormat,
         now: Timestamp,
         _ctx: &'a CallContext,
@@ -49,7 +53,7 @@ impl Signer for Pen {
         let kid = self.active_kid(now).ok_or(SignError("no key".to_owned()));
         let signed = kid.map(|kid| {
             let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"kid":"{kid}"}}"#));
-            let payload = URL_SAFE_NO_PAD.encode(payload);
+            let payload = URL_SAFE_NO_PAD.encode(signable.statement);
             format!("{header}.{payload}.signature").into_bytes()
         });
         Box::pin(std::future::ready(signed))
