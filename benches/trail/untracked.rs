@@ -118,10 +118,6 @@ impl Store for Untracked {
         self.0.ready()
     }
 
-    fn proof<'a>(&'a self, id: &'a str) -> PortFuture<'a, Result<Option<ProofRecord>, StoreError>> {
-        self.0.proof(id)
-    }
-
     fn commit<'a>(&'a self, batch: &'a Batch) -> PortFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let rest = batch.0.iter();

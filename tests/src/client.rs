@@ -125,6 +125,19 @@ impl Connection {
     /// When there is no answer within [`PATIENCE`], or the connection was closed.
     pub async fn send(&mut self, call: Call) -> Answer {
         let what = format!("{} {}", call.method, call.url);
+        let answer = self.attempt(call).await;
+        answer.unwrap_or_else(|error| panic!("{what}: {error}"))
+    }
+
+    /// Sends one request to a peer that may die meanwhile: whole answers only.
+    ///
+    /// # Errors
+    /// When the connection ended before the whole answer was there.
+    ///
+    /// # Panics
+    /// When there is no answer within [`PATIENCE`].
+    pub async fn attempt(&mut self, call: Call) -> Result<Answer, hyper::Error> {
+        let what = format!("{} {}", call.method, call.url);
         let exchange = async {
             self.0.ready().await?;
             let response = self.0.send_request(call.request()).await?;

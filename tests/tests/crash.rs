@@ -54,7 +54,7 @@ type Answered = Arc<Mutex<Vec<(String, String)>>>;
 
 /// Asks until the node dies.
 async fn ask(mut connection: Connection, call: Call, answered: Answered, begun: Arc<AtomicBool>) {
-    while let Ok(answer) = connection.try_send(call.clone()).await {
+    while let Ok(answer) = connection.attempt(call.clone()).await {
         begun.store(true, Ordering::SeqCst);
         assert!(answer.status.is_success(), "{}", answer.excerpt());
         let request = answer.header("x-invocationid").unwrap().to_owned();

@@ -158,14 +158,6 @@ fn keep_trail(
     }
 }
 
-/// What plugins offer, as far as they say it soon.
-async fn first_plugins(keeper: &mut CatalogKeeper, request_id: &Arc<str>) {
-    let first = keeper.refresh_plugins(request_id);
-    if tokio::time::timeout(PLUGINS_WAIT, first).await.is_err() {
-        tracing::warn!("some plugins are slow to say what they offer; they are asked again");
-    }
-}
-
 /// A node that cannot record does not start.
 async fn record_start(exchange: &Exchange) -> Result<(), Misuse> {
     let started = exchange.record_start(BUILD.version).await;

@@ -90,7 +90,6 @@ pub(crate) struct ActiveKey {
     pub(crate) jwt_header: String,
     pub(crate) head_header: String,
     pub(crate) jose_header: String,
-    pub(crate) head_header: String,
     /// `None`: not a key for `COSE_Sign1`.
     pub(crate) cose_header: Option<Vec<u8>>,
 }
@@ -272,7 +271,6 @@ impl ActiveKey {
             jwt_header: header(Purpose::Jwt),
             head_header: header(Purpose::Head),
             jose_header: header(Purpose::Jose),
-            head_header: header(Purpose::Head),
             cose_header,
             key,
         })

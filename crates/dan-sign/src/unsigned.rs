@@ -48,13 +48,6 @@ impl Unsigned {
                 let payload = signable.statement.as_bytes();
                 Ok(Self::Jws(jws::signing_input(header, payload)))
             }
-            EnvelopeFormat::Head => {
-                if evidence.is_some() {
-                    return Err(SignError("a head carries no evidence".to_owned()));
-                }
-                let payload = signable.statement.as_bytes();
-                Ok(Self::Jws(jws::signing_input(&key.head_header, payload)))
-            }
             EnvelopeFormat::Jose => {
                 let payload = payload::jose(signable.statement, evidence).map_err(SignError)?;
                 fits(payload.len())?;

@@ -93,7 +93,11 @@ impl State {
                 link,
                 previous,
             } => self.append_head(value, link, *previous)?,
-            Write::StampHead { last, stamp } => self.stamp_head(*last, stamp)?,
+            Write::StampHead { last, stamp } => {
+                let mut heads = self.heads.iter_mut();
+                let head = heads.find(|head| head.last == *last && head.stamp.is_none());
+                head.ok_or(StoreError::Conflict)?.stamp = Some(stamp.clone());
+            }
             Write::CountUse(key) => {
                 let count = self.usage.entry(key.clone()).or_default();
                 *count = count.saturating_add(1);
