@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn migrations_are_numbered_and_never_edited() {
+    fn migrations_are_numbered_without_gaps_and_never_edited() {
         let checksums = [
             (
                 1,
@@ -299,8 +299,10 @@ mod tests {
             ),
         ];
         assert_eq!(MIGRATIONS.len(), checksums.len(), "note the new one's here");
-        for (migration, (version, checksum)) in MIGRATIONS.iter().zip(checksums) {
-            assert_eq!(migration.version, version);
+        for (expected, (migration, (version, checksum))) in
+            (1..).zip(MIGRATIONS.iter().zip(checksums))
+        {
+            assert_eq!((migration.version, version), (expected, expected));
             assert_eq!(hex::encode(&migration.checksum()), checksum, "{version}");
         }
     }
