@@ -90,7 +90,7 @@ use crate::key_ring::{ActiveKey, KeyRing, KeySpec, RingError};
 use crate::unsigned::Unsigned;
 
 /// Largest payload that is signed, in bytes. What is made from it can always be verified:
-/// base64url makes it a third larger, which stays under [`jws::COMPACT_BYTES_MAX`].
+/// base64url makes it a third larger, which stays under [`dan_verify::jws::COMPACT_BYTES_MAX`].
 pub const PAYLOAD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How many signatures are asked of devices at once; further ones wait.
 pub const DEVICE_SIGNATURES_MAX: usize = 16;
