@@ -5,9 +5,11 @@
 //! may be a stub instead that plays recorded answers. Only loopback is used; what a test waits for is
 //! looked for again and again until a deadline.
 
+mod agencies;
 mod attacks;
 mod catalogue;
 mod doctor;
+mod ebevis;
 mod identity;
 mod keys;
 mod operating;
