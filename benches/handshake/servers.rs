@@ -17,9 +17,9 @@ use dan_core::ports::{
 };
 use dan_core::testkit::fakes::{START, call_context};
 use dan_core::time::Timestamp;
+use dan_http::body::AnswerBody;
 use dan_http::listen::{Inbound, ListenLimits, PeerInfo, serve};
 use dan_http::tls::{Reloadable, server_config};
-use http_body_util::Full;
 use tokio::net::TcpListener;
 
 use crate::keys::LISTS;
@@ -203,7 +203,7 @@ fn judge(folder: &Path, clock: &Arc<dyn Clock>) -> Arc<EnterpriseCertificates> {
 async fn answer(
     peer: PeerInfo,
     judge: Option<Arc<EnterpriseCertificates>>,
-) -> http::Response<Full<Bytes>> {
+) -> http::Response<AnswerBody> {
     let mut taken = true;
     if let Some(judge) = judge {
         let presented = Credentials {
@@ -216,7 +216,7 @@ async fn answer(
         taken = matches!(proof, Ok(Some(_)));
     }
     let said = if taken { "done" } else { "refused" };
-    http::Response::new(Full::new(Bytes::from_static(said.as_bytes())))
+    http::Response::new(AnswerBody::from(Bytes::from_static(said.as_bytes())))
 }
 
 /// What the child process does: three listeners, each on a line of standard output, until it is ended.

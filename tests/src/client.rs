@@ -80,6 +80,17 @@ impl Call {
         Connection::open(&self.url).await.send(self).await
     }
 
+    /// The same, for an answer that may be cut short.
+    ///
+    /// # Errors
+    /// Why it is not whole.
+    ///
+    /// # Panics
+    /// When it takes longer than [`PATIENCE`].
+    pub async fn try_send(self) -> Result<Answer, String> {
+        Connection::open(&self.url).await.try_send(self).await
+    }
+
     fn request(&self) -> Request<Full<Bytes>> {
         let (authority, target) = split_url(&self.url);
         let mut request = Request::builder()
@@ -113,24 +124,37 @@ impl Connection {
     /// # Panics
     /// When there is no answer within [`PATIENCE`], or the connection was closed.
     pub async fn send(&mut self, call: Call) -> Answer {
+        let sent = self.try_send(call).await;
+        sent.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, for an answer that may be cut short.
+    ///
+    /// # Errors
+    /// Why it is not whole.
+    ///
+    /// # Panics
+    /// When it takes longer than [`PATIENCE`].
+    pub async fn try_send(&mut self, call: Call) -> Result<Answer, String> {
         let what = format!("{} {}", call.method, call.url);
         let exchange = async {
             self.0.ready().await?;
             let response = self.0.send_request(call.request()).await?;
             let (head, body) = response.into_parts();
-            let body = body.collect().await?.to_bytes();
+            let body = body.collect().await?;
             Ok::<_, hyper::Error>((head, body))
         };
         let (head, body) = timeout(PATIENCE, exchange)
             .await
             .unwrap_or_else(|_| panic!("{what}: no answer within {PATIENCE:?}"))
-            .unwrap_or_else(|error| panic!("{what}: {error}"));
-        Answer {
+            .map_err(|error| format!("{what}: {error}"))?;
+        Ok(Answer {
             what,
             status: head.status,
             headers: head.headers,
-            body,
-        }
+            trailers: body.trailers().cloned().unwrap_or_default(),
+            body: body.to_bytes(),
+        })
     }
 }
 
@@ -171,6 +195,8 @@ pub struct Answer {
     pub status: StatusCode,
     /// Header fields.
     pub headers: HeaderMap,
+    /// Fields behind the body.
+    pub trailers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
 }
@@ -199,6 +225,7 @@ impl Answer {
             what: what.to_owned(),
             status: status.parse().unwrap(),
             headers,
+            trailers: HeaderMap::new(),
             body: Bytes::copy_from_slice(&raw[end + 4..]),
         }
     }
@@ -209,6 +236,14 @@ impl Answer {
         self.headers
             .get(name)
             .map(|value| value.to_str().expect("a header of visible ASCII"))
+    }
+
+    /// What proves the answer: a field in front of the body, or behind it.
+    #[must_use]
+    pub fn proof(&self, name: &str) -> Option<&str> {
+        let behind = self.trailers.get(name);
+        let behind = behind.map(|value| value.to_str().expect("a trailer of visible ASCII"));
+        self.header(name).or(behind)
     }
 
     /// The media type without parameters.

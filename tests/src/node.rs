@@ -302,6 +302,17 @@ impl Node {
         drop(self);
     }
 
+    /// Memory it holds at this moment, in KiB; `None` where the system does not tell.
+    #[must_use]
+    pub fn memory_kib(&self) -> Option<u64> {
+        let path = format!("/proc/{}/status", self.process.child.id());
+        let status = fs::read_to_string(path).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse().ok()
+    }
+
     /// What it has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
@@ -361,9 +372,9 @@ pub fn proven_by(answer: &Answer, keys: &Value) -> Value {
     let shown = answer.excerpt();
     assert!(answer.status.is_success(), "{shown}");
     let digest = STANDARD.encode(Sha256::digest(&answer.body));
-    let claimed = answer.header("content-digest");
+    let claimed = answer.proof("content-digest");
     assert_eq!(claimed, Some(&*format!("sha-256=:{digest}:")), "{shown}");
-    let signature = answer.header("x-signature-jwt").unwrap_or_default();
+    let signature = answer.proof("x-signature-jwt").unwrap_or_default();
     let claims = checked(signature, keys).unwrap_or_else(|why| panic!("{why}: {shown}"));
     assert_eq!(claims["SHA256PayloadDigest"], sha256_hex(&answer.body));
     assert_eq!(Some(text(&claims, "jti")), answer.header("x-invocationid"));

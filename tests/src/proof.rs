@@ -88,13 +88,13 @@ impl<'a> Expected<'a> {
 pub async fn proven(answer: &Answer, expected: &Expected<'_>) -> Value {
     let shown = answer.excerpt();
     let digest = STANDARD.encode(Sha256::digest(&answer.body));
-    let content_digest = answer.header("content-digest");
+    let content_digest = answer.proof("content-digest");
     assert_eq!(
         content_digest,
         Some(&*format!("sha-256=:{digest}:")),
         "{shown}"
     );
-    let signature = answer.header("x-signature-jwt");
+    let signature = answer.proof("x-signature-jwt");
     let signature = signature.unwrap_or_else(|| panic!("not signed: {shown}"));
     let keys = published_keys().await;
     let claims = checked(signature, &keys).unwrap_or_else(|why| panic!("{why}: {shown}"));

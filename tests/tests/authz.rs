@@ -21,6 +21,7 @@ fn filled(pattern: &str, grant: &str) -> String {
         .replace("{identifier}", COMPANY)
         .replace("{context}", "eBevis")
         .replace("{number}", COMPANY)
+        .replace("{release}", "00000000-0000-4000-8000-000000000000")
 }
 
 /// Every kind of caller there is; an administrator has no routes on the public listener.

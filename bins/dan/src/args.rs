@@ -202,27 +202,52 @@ pub struct KeyWish {
 /// Signing keys.
 #[derive(Debug, Subcommand)]
 pub enum SigningKeyCommand {
-    /// Make a P-256 key in a new file
+    /// Make a key in a new file: P-256, or RSA
     New {
         /// The file; must not exist
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        /// RSA of 3072 bits, for consumers that pin an enterprise certificate
+        #[arg(long)]
+        rsa: bool,
     },
-    /// Make the next key, and say how to bring it into use without a gap
-    Rotate {
-        /// Configuration file
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-        /// File of the new key; must not exist
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
-    /// Show the key set that is published
+    /// Make the next key, and bring it into use without a gap or say how
+    Rotate(RotateArgs),
+    /// Show every key: next, active, standby or retired, and since or until when
     List {
         /// Configuration file
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// The key set that is published instead
+        #[arg(long, conflicts_with = "json")]
+        jwks: bool,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
     },
+}
+
+/// `dan signing-key rotate`.
+#[derive(Debug, Args)]
+pub struct RotateArgs {
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// File of the new key; must not exist
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Change the configuration file, instead of saying how
+    #[arg(long)]
+    pub write: bool,
+    /// Seconds that the key is published before it signs
+    #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
+    pub lead_s: u64,
+    /// An RSA key; otherwise one of the kind that signs now
+    #[arg(long)]
+    pub rsa: bool,
+    /// A P-256 key
+    #[arg(long, conflicts_with = "rsa")]
+    pub p256: bool,
 }
 
 /// The catalogue.
@@ -238,6 +263,30 @@ pub enum CatalogCommand {
     },
     /// Say rule by rule what an application would be answered, and why
     Explain(ExplainArgs),
+    /// Say what a change of the catalogue changes for whom; exits with 1 when somebody gets more
+    Diff {
+        /// The folder as it is
+        old: PathBuf,
+        /// The folder as it would be
+        new: PathBuf,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+    /// Draft a source, a dataset and an example from a source's OpenAPI document
+    New {
+        /// Name of the dataset
+        name: String,
+        /// The document, version 3, as JSON
+        #[arg(long, value_name = "FILE")]
+        from_openapi: PathBuf,
+        /// Which of its paths; without it, they are listed
+        #[arg(long, value_name = "PATH")]
+        path: Option<String>,
+        /// Folder to write to
+        #[arg(long, value_name = "DIR", default_value = "catalog")]
+        out: PathBuf,
+    },
     /// Show what a dataset is, who may have it and what it gives
     Show {
         /// Name of the dataset

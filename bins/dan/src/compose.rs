@@ -15,12 +15,9 @@ use dan_core::network::Network;
 use dan_core::party::Realm;
 use dan_core::ports::{Clock, Entropy, Fetch, Store};
 use dan_core::secret::Secret;
-use dan_core::time::Timestamp;
 use dan_http::client::HttpClient;
 use dan_http::management::Management;
 use dan_http::{BuildInfo, Node};
-use dan_sign::key_ring::KeySpec;
-use dan_sign::{RingSigner, SignConfig};
 use dan_source::authorities::Authorities;
 use dan_source::authorities::consent::NoConsents;
 use dan_source::authorities::delegations::{AltinnConfig, Delegations};
@@ -35,10 +32,11 @@ use dan_source::protect::{Limits, Protection};
 use dan_store::{Access, StoreConfig};
 
 use crate::client_certificates::ClientCertificates;
-use crate::config::{Config, Durability, RealmName, SigningKey, TokenClient};
-use crate::expiries::{Expiries, of_signing, of_token_client};
+use crate::config::{Config, Durability, RealmName, TokenClient};
+use crate::expiries::{Expiries, of_token_client};
 use crate::output::Misuse;
 use crate::server_tls::ChainEnds;
+use crate::signing_keys::SigningKeys;
 use crate::system::{SystemClock, SystemEntropy};
 
 /// Which build this is.
@@ -65,6 +63,8 @@ pub struct Composition {
     pub management: Arc<Management>,
     /// Judges client certificates, where the node takes them.
     pub clients: Option<Arc<ClientCertificates>>,
+    /// Signs, and looks after its keys.
+    pub signing: SigningKeys,
 }
 
 /// Puts a node together.
@@ -81,21 +81,22 @@ pub fn compose(
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new()?);
     let catalog = Arc::new(CatalogHandle::default());
-    let ports = SourcePorts {
-        fetch: Arc::clone(&fetch),
-        clock: Arc::clone(&clock),
-        tokens: token_client(config, &fetch, &clock)?,
-    };
+    let ports = SourcePorts::new(
+        Arc::clone(&fetch),
+        Arc::clone(&clock),
+        token_client(config, &fetch, &clock)?,
+    );
     let keeper = keeper(config, Arc::clone(&catalog), ports)?;
     let clients = ClientCertificates::open(config, &fetch, &clock)?.map(Arc::new);
     let judge = clients.as_ref().map(|clients| Arc::clone(clients) as _);
     let chain = dan_auth::chain(auth(config), Arc::clone(&store), &fetch, &clock, judge)
         .map_err(|error| Misuse(error.to_string()))?;
+    let signing = SigningKeys::open(config)?;
     let ports = Ports {
         catalog,
         facts: Arc::new(authorities(config, &fetch, &clock)?),
         consents: Arc::new(NoConsents),
-        signer: Arc::new(open_signer(config)?),
+        signer: signing.signer(),
         store: Arc::clone(&store),
         clock,
         entropy,
@@ -120,13 +121,15 @@ pub fn compose(
     let expiries = Expiries {
         server,
         clients: clients.clone(),
-        fixed: [of_signing(config), of_token_client(config)].concat(),
+        signing: signing.signer(),
+        fixed: of_token_client(config),
     };
     let management = Arc::new(Management {
         exchange: Arc::clone(&exchange),
         desk: Arc::new(key_desk(&store)),
         token: management_token(config)?,
         expiries: Box::new(move || expiries.read()),
+        signing: signing.health(),
     });
     Ok(Composition {
         management,
@@ -135,6 +138,7 @@ pub fn compose(
         node,
         keeper,
         store,
+        signing,
     })
 }
 
@@ -174,41 +178,6 @@ pub fn open_store(
         access,
     })
     .map_err(|error| Misuse(error.to_string()))
-}
-
-/// Reads the signing keys.
-///
-/// # Errors
-/// What is wrong with which key.
-pub fn open_signer(config: &Config) -> Result<RingSigner, Misuse> {
-    if config.signing.keys.is_empty() {
-        return Err(Misuse(
-            "signing.keys is empty: every answer is signed; make a key with `dan signing-key new --out \
-             signing.pem`, then add keys = [{ key = { file = \"signing.pem\" } }]"
-                .to_owned(),
-        ));
-    }
-    let keys = config.signing.keys.iter().map(|key| key_spec(config, key));
-    let keys = keys.collect::<Result<Vec<_>, Misuse>>()?;
-    RingSigner::new(&SignConfig { keys }, SystemClock.now())
-        .map_err(|error| Misuse(format!("signing.keys: {error}")))
-}
-
-fn key_spec(config: &Config, key: &SigningKey) -> Result<KeySpec, Misuse> {
-    let moment = |name: &str, text: &Option<String>| match text {
-        None => Ok(None),
-        Some(text) => Timestamp::parse(text).map(Some).ok_or_else(|| {
-            Misuse(format!(
-                "signing.keys[].{name}: `{text}` is no moment such as 2030-01-31T12:00:00Z"
-            ))
-        }),
-    };
-    Ok(KeySpec {
-        kid: key.kid.clone(),
-        key: config.secret("signing.keys[].key", &key.key)?,
-        signs_from: moment("signs_from", &key.signs_from)?,
-        retired_at: moment("retired_at", &key.retired_at)?,
-    })
 }
 
 fn management_token(config: &Config) -> Result<Option<Secret>, Misuse> {

@@ -4,18 +4,23 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use dan_auth::certificate::ExpiryKind;
+use dan_core::ports::Clock as _;
 use dan_core::time::Timestamp;
 use dan_http::management::Expiring;
 use dan_http::tls::not_after;
+use dan_sign::RingSigner;
+use dan_sign::key_ring::{KeyRing, KeyState};
 
 use crate::client_certificates::ClientCertificates;
 use crate::config::Config;
 use crate::server_tls::ChainEnds;
+use crate::system::SystemClock;
 
 /// Everything of a running node that ends at a known moment, but for API keys, which the store has.
 pub(crate) struct Expiries {
     pub(crate) server: Option<Arc<ArcSwap<ChainEnds>>>,
     pub(crate) clients: Option<Arc<ClientCertificates>>,
+    pub(crate) signing: Arc<RingSigner>,
     /// What does not change while the node runs.
     pub(crate) fixed: Vec<Expiring>,
 }
@@ -30,6 +35,7 @@ impl Expiries {
         if let Some(clients) = &self.clients {
             all.extend(of_clients(clients));
         }
+        all.extend(of_signing(&self.signing.ring(), SystemClock.now()));
         all.extend(self.fixed.iter().cloned());
         all
     }
@@ -74,17 +80,18 @@ pub(crate) fn of_token_client(config: &Config) -> Vec<Expiring> {
     .collect()
 }
 
-/// Signing keys with a planned end; what cannot be read was refused before.
-pub(crate) fn of_signing(config: &Config) -> Vec<Expiring> {
-    let keys = config.signing.keys.iter();
-    keys.filter_map(|key| {
-        let at = Timestamp::parse(key.retired_at.as_deref()?)?;
-        let name = key.kid.clone().unwrap_or_else(|| key.key.to_string());
-        Some(Expiring {
-            kind: "signing_key",
-            name,
-            at,
-        })
-    })
-    .collect()
+/// Signing keys with a planned end, and certificates of those that sign or will.
+pub(crate) fn of_signing(ring: &KeyRing, now: Timestamp) -> Vec<Expiring> {
+    let mut all = Vec::new();
+    for key in ring.entries(now) {
+        let mut add = |kind, at: Option<Timestamp>| {
+            let name = key.kid.clone();
+            all.extend(at.map(|at| Expiring { kind, name, at }));
+        };
+        add("signing_key", key.retired_at);
+        if key.state != KeyState::Retired {
+            add("signing_certificate", key.certificate_ends);
+        }
+    }
+    all
 }

@@ -16,4 +16,5 @@ pub mod sandbox;
 pub mod sandbox_demo;
 pub mod serve;
 mod server_tls;
+pub mod signing_keys;
 pub mod system;

@@ -204,10 +204,8 @@ fn config(args: &EdgeArgs, outside: &Sandbox, folder: &Path) -> Result<Config, M
         key.map_err(|error| Misuse(error.to_string()))
     })?;
     config.signing.keys = vec![SigningKey {
-        kid: None,
-        key: pem,
-        signs_from: None,
-        retired_at: None,
+        key: Some(pem),
+        ..SigningKey::default()
     }];
     Ok(config)
 }

@@ -63,6 +63,7 @@ impl Running {
             store,
             management: managed,
             clients,
+            signing,
         } = compose(config, store, public_url.clone(), ends)?;
         if let Refresh::Refused(problems) = keeper.refresh_folder().await {
             return Err(Misuse(list_problems(&problems)));
@@ -88,6 +89,7 @@ impl Running {
         if let Some(server_tls) = server_tls {
             background.spawn(server_tls.watch(stop()));
         }
+        background.spawn(signing.watch(stop()));
         if let Some(clients) = clients {
             background.spawn(clients.watch(stop()));
         }

@@ -56,10 +56,34 @@ fn test(long: bool) -> bool {
             &[("RUSTDOCFLAGS", "-D warnings")],
         )
         && (!long || crates_alone())
+        && signing_features()
         && cargo(
             &["test", "--workspace", "--locked"],
             if long { &[("DAN_LONG", "1")] } else { &[] },
         )
+}
+
+/// Keys in a PKCS#11 token are a feature that the workspace is not built with; and the verifier and the
+/// signer must build where there is no C compiler.
+fn signing_features() -> bool {
+    let token = ["--locked", "-p", "dan-sign", "--features", "pkcs11"];
+    let without = ["check", "--locked", "--no-default-features", "-p"];
+    cargo(
+        &[
+            &["clippy"],
+            &token[..],
+            &["--all-targets", "--", "-D", "warnings"],
+        ]
+        .concat(),
+        &[],
+    ) && cargo(
+        &[&["test"], &token[..], &["--test", "pkcs11"]].concat(),
+        &[],
+    ) && cargo(
+        &["check", "--locked", "-p", "dan", "--features", "pkcs11"],
+        &[],
+    ) && cargo(&[&without[..], &["dan-verify"]].concat(), &[])
+        && cargo(&[&without[..], &["dan-sign"]].concat(), &[])
 }
 
 /// No feature may leak in from a neighbour.
@@ -137,13 +161,14 @@ fn deny() -> bool {
 }
 
 /// What the build and the tests call by name, with the Debian package that has it.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 7] = [
     ("cc", "gcc"),
     ("git", "git"),
     ("ar", "binutils"),
     ("openssl", "openssl"),
     ("curl", "curl"),
     ("jq", "jq"),
+    ("softhsm2-util", "softhsm2"),
 ];
 
 /// Installs tools that are missing; on a machine without `apt-get` it says which.

@@ -82,6 +82,13 @@ pub enum Phase {
         /// Size of the body in bytes.
         body_bytes: u64,
     },
+    /// The answer to the intent of the same request left in part, and nobody was told that it is whole.
+    BrokenOff {
+        /// Bytes of the body that were handed to the connection; fewer may have arrived.
+        body_bytes: u64,
+        /// Number of the code that says why; `None` when the peer went away.
+        code: Option<u16>,
+    },
     /// The intent of the same request, or the request itself, ended with this error code.
     Failed {
         /// Number of the code.

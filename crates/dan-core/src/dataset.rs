@@ -8,6 +8,9 @@ use crate::time::Timestamp;
 /// Seconds a harvest may take when the definition does not say (`wire-api.md` §5.4).
 pub const HARVEST_TIMEOUT_S_DEFAULT: u32 = 35;
 
+/// Bytes that the answer of a binary dataset may have when the definition does not say.
+pub const BYTES_MAX_DEFAULT: u64 = 256 * 1024 * 1024;
+
 /// The type of a value (`wire-api.md` §6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueType {
@@ -137,6 +140,8 @@ pub struct Dataset {
     pub valid_days_max: Option<u32>,
     /// Seconds a harvest may take; default [`HARVEST_TIMEOUT_S_DEFAULT`].
     pub timeout_s: Option<u32>,
+    /// Bytes that the answer of a binary dataset may have; default [`BYTES_MAX_DEFAULT`].
+    pub bytes_max: Option<u64>,
     /// Scopes for a token towards the source, as published by plugins.
     pub source_scopes: Option<String>,
     /// Licence of the data.
@@ -165,6 +170,12 @@ impl Dataset {
     #[must_use]
     pub fn is_listed(&self, now: Timestamp) -> bool {
         self.valid_from.is_none_or(|from| from < now) && self.valid_to.is_none_or(|to| now < to)
+    }
+
+    /// Bytes that the answer of a binary dataset may have.
+    #[must_use]
+    pub fn bytes_max(&self) -> u64 {
+        self.bytes_max.unwrap_or(BYTES_MAX_DEFAULT)
     }
 
     /// Seconds a harvest may take.

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::dataset::ValueType;
+use crate::parts::BoxParts;
+use crate::ports::SourceError;
 use crate::time::Timestamp;
 
 /// A value that came from a source. It has no `Serialize`, and `Debug` shows only its name.
@@ -46,6 +48,21 @@ pub enum Evidence {
         /// Their media type.
         media_type: String,
     },
+    /// The same, while they are still arriving.
+    Stream(Arriving),
+}
+
+/// Raw bytes that a source has begun to send.
+pub struct Arriving {
+    /// What is still to come.
+    pub parts: BoxParts<SourceError>,
+    /// Their media type.
+    pub media_type: String,
+    /// Identifier of the call that they answer. It belongs behind the `calls` of the harvest once its digest is known,
+    /// which is taken over what arrives.
+    pub call: String,
+    /// When the source answered.
+    pub retrieved_at: Timestamp,
 }
 
 impl fmt::Debug for Evidence {
@@ -53,6 +70,7 @@ impl fmt::Debug for Evidence {
         match self {
             Self::Values(values) => write!(f, "Evidence({} values)", values.len()),
             Self::Binary { bytes, .. } => write!(f, "Evidence({} bytes)", bytes.len()),
+            Self::Stream(_) => f.write_str("Evidence(bytes on their way)"),
         }
     }
 }
@@ -73,7 +91,7 @@ pub struct SourceCall {
 pub struct Harvest {
     /// The content.
     pub evidence: Evidence,
-    /// The calls it rests on, in the order of the definition; at least one.
+    /// The calls it rests on, in the order of the definition; at least one, but for what is still arriving.
     pub calls: Vec<SourceCall>,
 }
 

@@ -21,6 +21,7 @@ pub mod inquiry;
 pub mod limits;
 pub mod meter;
 pub mod network;
+pub mod parts;
 pub mod party;
 pub mod ports;
 pub mod projection;

@@ -18,6 +18,12 @@ pub const SUBJECT_SALT_BYTES: usize = 16;
 #[derive(Debug, Serialize)]
 pub struct Statement {
     /// Lower-case hex SHA-256 of the body bytes.
+    ///
+    /// In the statement of a header or trailer: of the bytes that were sent, whatever their form. In
+    /// the statement inside JOSE or COSE: of the body as it would leave plain, which is the evidence
+    /// that stands beside it. From JOSE, and from a byte string of COSE, those bytes can be had again
+    /// and a verifier checks them. A CBOR value keeps neither the order of members nor the writing of
+    /// numbers: there the digest ties the archive to the plain answer, for whoever has kept both.
     #[serde(rename = "SHA256PayloadDigest")]
     pub payload_digest: String,
     /// The node's public URL.

@@ -20,9 +20,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dan_http::body::AnswerBody;
 use dan_http::listen::{Inbound, ListenLimits, PeerInfo, serve};
 use dan_http::tls::{Reloadable, server_config};
-use http_body_util::Full;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -61,7 +61,7 @@ async fn serve_until_killed() {
     println!("{}", secure.local_addr().unwrap());
     println!("{certificate}");
     let answer = |_: Inbound, _: PeerInfo| async {
-        http::Response::new(Full::new(Bytes::from_static(b"done")))
+        http::Response::new(AnswerBody::from(Bytes::from_static(b"done")))
     };
     let limits = ListenLimits::default();
     let never = std::future::pending;

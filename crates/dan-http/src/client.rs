@@ -1,11 +1,14 @@
 //! The `Fetch` port over hyper: one pool, caps on bytes and time, no redirects.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
+use dan_core::parts::Parts;
 use dan_core::ports::{
-    CallContext, Fetch, FetchError, FetchReply, FetchRequest, Method, PortFuture,
+    CallContext, Fetch, FetchError, FetchReply, FetchRequest, FetchStream, Method, PortFuture,
 };
 use dan_core::time::Timestamp;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, HeaderValue, RETRY_AFTER};
@@ -26,6 +29,9 @@ pub const IDLE_CONNECTIONS_MAX: usize = 64;
 pub const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 /// How long connecting may take; the whole call has its own deadline.
 pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// hyper's buffer for one direction of one connection, bytes: the largest head that is read of an answer, and the largest
+/// part of its body.
+pub const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// Longest address.
 pub const URL_BYTES_MAX: usize = 8 * 1024;
 
@@ -55,6 +61,7 @@ impl HttpClient {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME_MAX)
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .http1_max_buf_size(BUFFER_BYTES_MAX)
             .build(connector);
         Ok(Self { client })
     }
@@ -116,23 +123,103 @@ impl Fetch for HttpClient {
         Box::pin(async move {
             let bytes_max = request.reply_bytes_max;
             let request = build(request, &ctx.request_id)?;
-            let exchange = async {
-                let response = self.client.request(request).await.map_err(|error| {
-                    // The error's own text may repeat the address; its kind does not.
-                    let kind = if error.is_connect() {
-                        "no connection"
-                    } else {
-                        "the exchange broke"
-                    };
-                    FetchError::Network(kind.to_owned())
-                })?;
-                read(response, bytes_max).await
-            };
+            let exchange = async { read(self.send(request).await?, bytes_max).await };
             timeout_at(ctx.deadline, exchange)
                 .await
                 .map_err(|_elapsed| FetchError::Timeout)?
         })
     }
+
+    fn open<'a>(
+        &'a self,
+        request: FetchRequest,
+        ctx: &'a CallContext,
+    ) -> PortFuture<'a, Result<FetchStream, FetchError>> {
+        Box::pin(async move {
+            let bytes_max = request.reply_bytes_max;
+            let request = build(request, &ctx.request_id)?;
+            let response = timeout_at(ctx.deadline, self.send(request)).await;
+            let (parts, body) = response
+                .map_err(|_elapsed| FetchError::Timeout)??
+                .into_parts();
+            check_size(&body, bytes_max)?;
+            let left = bytes_max;
+            Ok(FetchStream {
+                status: parts.status.as_u16(),
+                media_type: text(&parts.headers, &CONTENT_TYPE).map(str::to_owned),
+                retry_after_s: retry_after_s(&parts.headers),
+                body: Box::pin(Arriving { body, left }),
+            })
+        })
+    }
+}
+
+impl HttpClient {
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, FetchError> {
+        self.client.request(request).await.map_err(|error| {
+            // The error's own text may repeat the address; its kind does not.
+            let kind = if error.is_connect() {
+                "no connection"
+            } else {
+                "the exchange broke"
+            };
+            FetchError::Network(kind.to_owned())
+        })
+    }
+}
+
+/// A body that is read when it is asked for.
+struct Arriving {
+    body: Incoming,
+    /// Bytes that may still come.
+    left: usize,
+}
+
+impl Parts<FetchError> for Arriving {
+    fn poll_part(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, FetchError>>> {
+        loop {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                None => return Poll::Ready(None),
+                Some(Ok(frame)) => frame,
+                Some(Err(_broken)) => return Poll::Ready(Some(Err(broke_off()))),
+            };
+            // Trailers of the other end say nothing to us.
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            return Poll::Ready(Some(match self.left.checked_sub(data.len()) {
+                Some(left) => {
+                    self.left = left;
+                    Ok(data)
+                }
+                None => Err(FetchError::TooLarge),
+            }));
+        }
+    }
+}
+
+fn broke_off() -> FetchError {
+    FetchError::Network("the answer broke off".to_owned())
+}
+
+/// Whether a body that says how large it is is larger than it may be.
+fn check_size(body: &Incoming, bytes_max: usize) -> Result<(), FetchError> {
+    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
+    if body.size_hint().lower() > limit {
+        return Err(FetchError::TooLarge);
+    }
+    Ok(())
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn retry_after_s(headers: &HeaderMap) -> Option<u32> {
+    text(headers, &RETRY_AFTER).and_then(|seconds| seconds.parse().ok())
 }
 
 fn build(request: FetchRequest, request_id: &str) -> Result<Request<Full<Bytes>>, FetchError> {
@@ -186,14 +273,10 @@ fn sensitive(text: &str) -> Result<HeaderValue, FetchError> {
 
 async fn read(response: Response<Incoming>, bytes_max: usize) -> Result<FetchReply, FetchError> {
     let (parts, mut body) = response.into_parts();
-    let limit = u64::try_from(bytes_max).unwrap_or(u64::MAX);
-    if body.size_hint().lower() > limit {
-        return Err(FetchError::TooLarge);
-    }
+    check_size(&body, bytes_max)?;
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|_broken| FetchError::Network("the answer broke off".to_owned()))?;
+        let frame = frame.map_err(|_broken| broke_off())?;
         let Ok(data) = frame.into_data() else {
             continue;
         };
@@ -202,16 +285,10 @@ async fn read(response: Response<Incoming>, bytes_max: usize) -> Result<FetchRep
         }
         whole.extend_from_slice(&data);
     }
-    let text = |name| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
     Ok(FetchReply {
         status: parts.status.as_u16(),
-        media_type: text(CONTENT_TYPE).map(str::to_owned),
-        retry_after_s: text(RETRY_AFTER).and_then(|seconds| seconds.parse().ok()),
+        media_type: text(&parts.headers, &CONTENT_TYPE).map(str::to_owned),
+        retry_after_s: retry_after_s(&parts.headers),
         body: whole.freeze(),
     })
 }

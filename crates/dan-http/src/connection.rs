@@ -7,8 +7,6 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
@@ -22,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+use crate::body::AnswerBody;
 use crate::client_auth::presented;
 use crate::framing;
 use crate::h2_guard::{H2Guard, Link};
@@ -73,7 +72,7 @@ pub(crate) struct Connection<S> {
 impl<S, F> Connection<S>
 where
     S: Fn(Inbound, PeerInfo) -> F + Send + Sync + 'static,
-    F: Future<Output = http::Response<Full<Bytes>>> + Send + 'static,
+    F: Future<Output = http::Response<AnswerBody>> + Send + 'static,
 {
     /// Serves it until one side has had enough. May be dropped at any time.
     pub(crate) async fn run(self, stream: TcpStream, tls: Option<Arc<ServerConfig>>) {
@@ -121,7 +120,7 @@ where
         }
     }
 
-    async fn http1<T>(mut self, stream: T)
+    pub(crate) async fn http1<T>(mut self, stream: T)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -175,7 +174,7 @@ where
         }
     }
 
-    async fn http2<T>(mut self, stream: T)
+    pub(crate) async fn http2<T>(mut self, stream: T)
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -201,8 +200,11 @@ where
                 // Who waits for room waits for the peer, and is not at work.
                 answers.room().await;
                 let at_work = working.work();
-                let response = answers.admit(response.await).await;
+                let mut response = answers.admit(response.await).await;
                 drop(at_work);
+                if let AnswerBody::Stream(stream) = response.body_mut() {
+                    stream.work_on(working);
+                }
                 Ok::<_, Infallible>(response)
             }
         });
@@ -284,6 +286,7 @@ mod tests {
     use crate::h2_frames::tests::{PREFACE, frame};
     use crate::h2_frames::{END_HEADERS, END_STREAM, HEADERS, PING, SETTINGS, WINDOW_UPDATE};
     use crate::untaken::CONNECTION_UNTAKEN_BYTES_MAX;
+    use bytes::Bytes;
     use std::sync::atomic::Ordering;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
     use tokio::time::{Instant, interval};
@@ -317,7 +320,7 @@ mod tests {
             limits: ListenLimits::default(),
             untaken: Arc::clone(&all),
             service: |_: Inbound, _: PeerInfo| async {
-                http::Response::new(Full::new(Bytes::from(vec![b'x'; ANSWER])))
+                http::Response::new(AnswerBody::from(Bytes::from(vec![b'x'; ANSWER])))
             },
             stopping,
         };

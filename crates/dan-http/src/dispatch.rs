@@ -16,6 +16,7 @@ use http::{HeaderMap, Method, Request, Version};
 use tokio::time::{Instant, timeout_at};
 
 use crate::Node;
+use crate::body::AnswerBody;
 use crate::client_cert::{self, of_request};
 use crate::limits::{
     BODY_BYTES_MAX, IGNORED_BODY_BYTES_MAX, REQUEST_TIME_MAX, client_address, read_body,
@@ -159,9 +160,14 @@ impl Node {
         } = arrival;
         let query = QueryString::parse(parts.uri.query().unwrap_or_default())?;
         let late = |_elapsed| Fault::with(Code::ServiceNotAvailable, "no answer within 90 s");
-        let (caller, _admission) = match route.access {
-            Access::Anonymous => (None, None),
-            Access::Consumer => {
+        let asks_as_somebody = match route.access {
+            Access::Anonymous => false,
+            Access::Consumer => true,
+            Access::Either => self.presents(&parts.headers, &query, &peer),
+        };
+        let (caller, admission) = match asks_as_somebody {
+            false => (None, None),
+            true => {
                 let credentials = self
                     .credentials(&parts.headers, &query, &peer)
                     .inspect_err(|fault| {
@@ -193,11 +199,16 @@ impl Node {
             path: &path,
             query: &query,
             headers: &parts.headers,
+            version: parts.version,
             body,
         };
-        timeout_at(ctx.deadline, (route.handler)(&visit))
-            .await
-            .map_err(late)?
+        let answered = timeout_at(ctx.deadline, (route.handler)(&visit)).await;
+        let mut response = answered.map_err(late)??;
+        // A request whose answer still arrives is still under way.
+        if let AnswerBody::Stream(stream) = response.body_mut() {
+            stream.hold(admission);
+        }
+        Ok(response)
     }
 
     /// The one event about a request whose sender was not let in: what was wrong and from where, and nothing of what
@@ -219,6 +230,13 @@ impl Node {
                 .unwrap_or_default(),
             "a caller was not let in"
         );
+    }
+
+    /// Whether a key or a token comes with the request, good or not. A certificate alone says nothing: browsers and
+    /// proxies present one everywhere.
+    fn presents(&self, headers: &HeaderMap, query: &QueryString, peer: &PeerInfo) -> bool {
+        let unread = self.unread(headers, peer);
+        unread.key || unread.token || KEY_NAMES.iter().any(|name| query.get(name).is_some())
     }
 
     /// What was presented in a way that nobody can read.

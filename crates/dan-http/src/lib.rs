@@ -6,6 +6,8 @@
 //! To add an endpoint over an existing use case: a handler in `routes/`, a row in the table of
 //! `routes/mod.rs`, and the line in `routes/access.snap` that says who may call it.
 
+mod accept;
+pub mod body;
 pub mod client;
 pub mod client_auth;
 mod client_cert;
@@ -26,6 +28,8 @@ pub mod rate_limit;
 mod render;
 pub mod request_body;
 mod routes;
+#[cfg(test)]
+mod streaming_tests;
 pub mod tls;
 pub mod untaken;
 mod visit;

@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use bytes::Bytes;
 use dan_core::ports::ClientCertificate;
-use http_body_util::Full;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 
+use crate::body::AnswerBody;
 use crate::connection::Connection;
 use crate::framing::Refusal;
 use crate::head_guard::Patience;
@@ -97,7 +96,7 @@ pub async fn serve<S, F>(
 ) -> usize
 where
     S: Fn(Inbound, PeerInfo) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = http::Response<Full<Bytes>>> + Send + 'static,
+    F: Future<Output = http::Response<AnswerBody>> + Send + 'static,
 {
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -178,6 +177,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use std::sync::Mutex;
     use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
@@ -221,7 +221,7 @@ mod tests {
                     matches!(inbound, Inbound::Request(_)),
                     "refusals panic here"
                 );
-                http::Response::new(Full::new(Bytes::from_static(b"done")))
+                http::Response::new(AnswerBody::from(Bytes::from_static(b"done")))
             }
         };
         let (stop, stopped) = oneshot::channel();

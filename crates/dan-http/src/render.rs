@@ -2,34 +2,29 @@
 
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use dan_core::error::{Code, Fault};
-use dan_core::flow::Envelope;
+use dan_core::flow::{Envelope, Released, Streamed};
 use dan_core::projection::Query;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, LINK,
-    LOCATION, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONNECTION, CONTENT_TYPE,
+    HeaderName, HeaderValue, LINK, LOCATION, RETRY_AFTER, TRAILER, VARY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, Response, StatusCode};
-use http_body_util::Full;
 use serde::Serialize;
 
+use crate::body::{AnswerBody, CONTENT_DIGEST, SIGNATURE, StreamBody, content_digest};
 use crate::wire::fault::{WireFault, WireProblem};
 
 /// What the server sends.
-pub(crate) type Outbound = Response<Full<Bytes>>;
+pub(crate) type Outbound = Response<AnswerBody>;
 
 /// Media type of model answers (`wire-api.md` §3.1).
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Media type of errors, `version` and `ccr`.
 const JSON_UTF8: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
-/// The lawful body digest, RFC 9530.
-const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
-/// The signed statement.
-const SIGNATURE: HeaderName = HeaderName::from_static("x-signature-jwt");
 /// Identifier of the request.
 const INVOCATION: HeaderName = HeaderName::from_static("x-invocationid");
 /// Version and commit of the node.
@@ -40,7 +35,7 @@ const NO_ROOM_RETRY_S: u32 = 5;
 
 /// A response without a body.
 pub(crate) fn empty(status: StatusCode) -> Outbound {
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(AnswerBody::default());
     *response.status_mut() = status;
     response
 }
@@ -73,26 +68,65 @@ pub(crate) fn json_text(text: String) -> Outbound {
     with_body(StatusCode::OK, Bytes::from(text), JSON)
 }
 
-/// Evidence: the bytes that were signed, their digest and the statement.
+/// Evidence, in one piece or as it arrives; proofs are found below `public_url`.
 ///
 /// # Errors
 /// 1015 when the media type of a source is no header value.
-pub(crate) fn evidence(envelope: Envelope) -> Result<Outbound, Fault> {
-    let header = |text: &str| {
-        HeaderValue::from_str(text)
-            .map_err(|error| Fault::new(Code::InternalServerError).because(error))
+pub(crate) fn evidence(released: Released, public_url: &str) -> Result<Outbound, Fault> {
+    let mut response = match released {
+        Released::Whole(envelope) => whole(envelope)?,
+        Released::Streamed(streamed) => stream(streamed, public_url)?,
     };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    headers.insert(VARY, HeaderValue::from(ACCEPT));
+    Ok(response)
+}
+
+/// The bytes that were signed, their digest and the statement.
+fn whole(envelope: Envelope) -> Result<Outbound, Fault> {
     let mut response = empty(StatusCode::OK);
     let headers = response.headers_mut();
     if let Some(media_type) = &envelope.media_type {
-        headers.insert(CONTENT_TYPE, header(media_type)?);
+        headers.insert(CONTENT_TYPE, field(media_type)?);
     }
-    let digest = STANDARD.encode(envelope.digest);
-    headers.insert(CONTENT_DIGEST, header(&format!("sha-256=:{digest}:"))?);
-    headers.insert(SIGNATURE, header(&envelope.signature)?);
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    *response.body_mut() = Full::new(envelope.body);
+    headers.insert(CONTENT_DIGEST, field(&content_digest(&envelope.digest))?);
+    headers.insert(SIGNATURE, field(&envelope.signature)?);
+    *response.body_mut() = AnswerBody::from(envelope.body);
     Ok(response)
+}
+
+/// A head that says what will follow the body, and where it is found by those who do not see it there.
+fn stream(streamed: Box<Streamed>, public_url: &str) -> Result<Outbound, Fault> {
+    let mut response = empty(StatusCode::OK);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, field(streamed.media_type())?);
+    headers.insert(
+        TRAILER,
+        HeaderValue::from_static("content-digest, x-signature-jwt"),
+    );
+    let proof = format!(
+        "<{}/proofs/{}>; rel=\"describedby\"; type=\"application/jwt\"",
+        public_url.trim_end_matches('/'),
+        streamed.release()
+    );
+    headers.insert(LINK, field(&proof)?);
+    *response.body_mut() = AnswerBody::Stream(Box::new(StreamBody::new(streamed)));
+    Ok(response)
+}
+
+/// A statement, for whom it is.
+pub(crate) fn proof(statement: String) -> Outbound {
+    let media_type = HeaderValue::from_static("application/jwt");
+    let mut response = with_body(StatusCode::OK, Bytes::from(statement), media_type);
+    let kept = HeaderValue::from_static("private, no-store");
+    response.headers_mut().insert(CACHE_CONTROL, kept);
+    response
+}
+
+fn field(text: &str) -> Result<HeaderValue, Fault> {
+    HeaderValue::from_str(text)
+        .map_err(|error| Fault::new(Code::InternalServerError).because(error))
 }
 
 /// An error body; logged once, by the caller.
@@ -142,7 +176,7 @@ fn challenge(code: Code) -> HeaderValue {
 fn with_body(status: StatusCode, body: Bytes, media_type: HeaderValue) -> Outbound {
     let mut response = empty(status);
     response.headers_mut().insert(CONTENT_TYPE, media_type);
-    *response.body_mut() = Full::new(body);
+    *response.body_mut() = AnswerBody::from(body);
     response
 }
 
@@ -175,7 +209,7 @@ pub(crate) fn problem(fault: &Fault, invocation_id: &str) -> Outbound {
     let body = serde_json::to_vec(&WireProblem::of(fault, invocation_id)).unwrap_or_default();
     let media_type = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(CONTENT_TYPE, media_type);
-    *response.body_mut() = Full::new(Bytes::from(body));
+    *response.body_mut() = AnswerBody::from(Bytes::from(body));
     response
 }
 

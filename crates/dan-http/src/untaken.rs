@@ -4,6 +4,9 @@
 //! Each answer therefore has a share in the budgets of its connection and of its listener, which travels with its bytes
 //! and is given back when nobody holds them any more.
 
+mod lane;
+
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +17,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http_body_util::{BodyExt as _, Full};
+
+pub use lane::{Lane, STREAM_BYTES_MAX};
+
+use crate::body::AnswerBody;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
@@ -84,6 +91,24 @@ struct Books {
     due: Option<Instant>,
     /// The watch waits for `begun`.
     asleep: bool,
+    /// Streams under way, each with a share of [`STREAM_BYTES_MAX`] that is not in `held`.
+    lanes: BTreeMap<u64, lane::LaneBook>,
+    lanes_ever: u64,
+    /// Bytes that wait in all of them.
+    in_lanes: usize,
+}
+
+impl Books {
+    /// Bytes that wait for the peer.
+    fn waiting(&self) -> usize {
+        self.held.saturating_add(self.in_lanes)
+    }
+
+    /// Bytes that are taken from the budgets.
+    fn taken(&self) -> usize {
+        let lanes = self.lanes.len().saturating_mul(STREAM_BYTES_MAX);
+        self.held.saturating_add(lanes)
+    }
 }
 
 /// The bytes of one answer, which give back their share when the last part of them is dropped.
@@ -114,8 +139,8 @@ impl Untaken {
     pub(crate) async fn room(&self) {
         loop {
             let left = self.room.notified();
-            let held = self.books().held;
-            if held == 0 || held < self.limits.connection_bytes {
+            let taken = self.books().taken();
+            if taken == 0 || taken < self.limits.connection_bytes {
                 return;
             }
             left.await;
@@ -125,27 +150,36 @@ impl Untaken {
     /// The answer with its share, or 503 in its place.
     pub(crate) async fn admit(
         self: &Arc<Self>,
-        response: Response<Full<Bytes>>,
-    ) -> Response<Full<Bytes>> {
+        response: Response<AnswerBody>,
+    ) -> Response<AnswerBody> {
         let (parts, body) = response.into_parts();
-        let Ok(body) = body.collect().await;
-        let bytes = body.to_bytes();
-        if !self.take(bytes.len()) {
-            tracing::warn!(
-                bytes = bytes.len(),
-                "an answer found no room among those that peers have not taken"
-            );
-            let mut refusal = render::no_room(&parts.headers);
-            if self.leaves == Leaves::Flushed {
-                render::close(&mut refusal);
-            }
-            return refusal;
+        let admitted = match body {
+            AnswerBody::Whole(whole) => self.admit_whole(whole).await,
+            AnswerBody::Stream(mut stream) => Lane::open(self).map(|lane| {
+                stream.enter(lane);
+                AnswerBody::Stream(stream)
+            }),
+        };
+        if let Some(body) = admitted {
+            return Response::from_parts(parts, body);
         }
-        let held = Bytes::from_owner(Held {
-            bytes,
-            untaken: Arc::clone(self),
-        });
-        Response::from_parts(parts, Full::new(held))
+        tracing::warn!("an answer found no room among those that peers have not taken");
+        let mut refusal = render::no_room(&parts.headers);
+        if self.leaves == Leaves::Flushed {
+            render::close(&mut refusal);
+        }
+        refusal
+    }
+
+    async fn admit_whole(self: &Arc<Self>, whole: Full<Bytes>) -> Option<AnswerBody> {
+        let Ok(body) = whole.collect().await;
+        let bytes = body.to_bytes();
+        self.take(bytes.len()).then(|| {
+            AnswerBody::from(Bytes::from_owner(Held {
+                bytes,
+                untaken: Arc::clone(self),
+            }))
+        })
     }
 
     /// Ends when the peer has taken too little for too long, at most `wait` late.
@@ -177,6 +211,8 @@ impl Untaken {
         if copied > 0 {
             self.left(&mut books, copied);
         }
+        drop(books);
+        self.lanes_flushed();
     }
 
     fn take(&self, bytes: usize) -> bool {
@@ -185,40 +221,61 @@ impl Untaken {
         }
         let now = Instant::now();
         let mut books = self.books();
-        let held = books.held.saturating_add(bytes);
-        if books.held > 0 && held > self.limits.connection_bytes {
+        if !self.fits(&books, bytes) {
             return false;
         }
-        let within = |all: usize| {
-            let all = all.checked_add(bytes)?;
-            (all <= self.limits.listener_bytes).then_some(all)
-        };
-        if self
-            .all
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, within)
-            .is_err()
-        {
-            return false;
-        }
-        let due = self.at_most(&books, now);
-        books.due = due.checked_add(self.time_for(bytes)).or(Some(due));
-        books.held = held;
+        books.due = Some(self.due_with(&books, bytes, now));
+        books.held = books.held.saturating_add(bytes);
         if std::mem::take(&mut books.asleep) {
             self.begun.notify_one();
         }
         true
     }
 
+    /// Takes so many bytes from the budget of the listener, if both budgets have them.
+    fn fits(&self, books: &Books, bytes: usize) -> bool {
+        let taken = books.taken();
+        if taken > 0 && taken.saturating_add(bytes) > self.limits.connection_bytes {
+            return false;
+        }
+        let within = |all: usize| {
+            let all = all.checked_add(bytes)?;
+            (all <= self.limits.listener_bytes).then_some(all)
+        };
+        self.all
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, within)
+            .is_ok()
+    }
+
     fn left(&self, books: &mut Books, bytes: usize) {
         books.held = books.held.saturating_sub(bytes);
-        books.due = (books.held > 0).then(|| self.at_most(books, Instant::now()));
+        self.look_again(books);
         self.all.fetch_sub(bytes, Ordering::Relaxed);
         self.room.notify_waiters();
     }
 
+    /// A stream is at its end, and nothing of it waits.
+    fn close_lane(&self, books: &mut Books, id: u64) {
+        if books.lanes.remove(&id).is_some() {
+            self.all.fetch_sub(STREAM_BYTES_MAX, Ordering::Relaxed);
+            self.room.notify_waiters();
+        }
+    }
+
+    /// Something has left: until when the rest must have.
+    fn look_again(&self, books: &mut Books) {
+        books.due = (books.waiting() > 0).then(|| self.at_most(books, Instant::now()));
+    }
+
+    /// The same when so many bytes more wait.
+    fn due_with(&self, books: &Books, bytes: usize, now: Instant) -> Instant {
+        let due = self.at_most(books, now);
+        due.checked_add(self.time_for(bytes)).unwrap_or(due)
+    }
+
     /// What was taken fast wins no time for what is left: the end is no later than if the peer began now.
     fn at_most(&self, books: &Books, now: Instant) -> Instant {
-        let time = self.wait.saturating_add(self.time_for(books.held));
+        let time = self.wait.saturating_add(self.time_for(books.waiting()));
         let fresh = now.checked_add(time).unwrap_or(now);
         books.due.map_or(fresh, |due| due.min(fresh))
     }
@@ -237,8 +294,8 @@ impl Untaken {
 
 impl Drop for Untaken {
     fn drop(&mut self) {
-        let held = self.books().held;
-        self.all.fetch_sub(held, Ordering::Relaxed);
+        let taken = self.books().taken();
+        self.all.fetch_sub(taken, Ordering::Relaxed);
     }
 }
 
@@ -312,8 +369,8 @@ mod tests {
         Untaken::new(Arc::clone(all), LIMITS, WAIT, leaves)
     }
 
-    async fn admitted(untaken: &Arc<Untaken>, bytes: usize) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(Bytes::from(vec![b'x'; bytes])));
+    async fn admitted(untaken: &Arc<Untaken>, bytes: usize) -> Response<AnswerBody> {
+        let mut response = Response::new(AnswerBody::from(Bytes::from(vec![b'x'; bytes])));
         let id = http::HeaderValue::from_static("the-id");
         response.headers_mut().insert("x-invocationid", id);
         untaken.admit(response).await

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dan_core::caller::Caller;
 use dan_core::error::{Code, Fault};
-use dan_core::flow::{Call, Exchange, Form};
+use dan_core::flow::{Call, Exchange, Released};
 use dan_core::inquiry::OfferedTokens;
 use dan_core::ports::CallContext;
 use dan_core::projection::Query;
 use dan_core::secret::Secret;
-use http::HeaderMap;
-use http::header::ACCEPT;
+use http::{HeaderMap, Version};
 
 use crate::Node;
+use crate::accept::Accept;
 use crate::query_string::QueryString;
+use crate::render::{self, Outbound};
 use crate::wire::evidence::EvidencePresenter;
 
 /// Everything a handler may look at. Nothing of it has been decided yet.
@@ -26,6 +27,7 @@ pub(crate) struct Visit<'a> {
     pub(crate) path: &'a [String],
     pub(crate) query: &'a QueryString,
     pub(crate) headers: &'a HeaderMap,
+    pub(crate) version: Version,
     pub(crate) body: Bytes,
 }
 
@@ -46,6 +48,14 @@ impl Visit<'_> {
             caller,
             ctx: self.ctx,
         })
+    }
+
+    /// Evidence as a response.
+    ///
+    /// # Errors
+    /// 1015.
+    pub(crate) fn evidence(&self, released: Released) -> Result<Outbound, Fault> {
+        render::evidence(released, &self.exchange().settings().public_url)
     }
 
     /// The n-th value of the path.
@@ -93,26 +103,8 @@ impl Visit<'_> {
         Ok(EvidencePresenter {
             enveloped,
             query,
-            form: self.form(),
+            accept: Accept::of(self.headers),
+            streams: self.version >= Version::HTTP_11,
         })
-    }
-
-    /// What `Accept` says about wrapping; anything that is not known means plain.
-    fn form(&self) -> Form {
-        let accepts = self
-            .headers
-            .get_all(ACCEPT)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        for media_type in accepts.flat_map(|text| text.split(',')) {
-            let media_type = media_type.split(';').next().unwrap_or_default().trim();
-            if media_type.eq_ignore_ascii_case("application/jose") {
-                return Form::Jose;
-            }
-            if media_type.eq_ignore_ascii_case("application/cose") {
-                return Form::Cose;
-            }
-        }
-        Form::Plain
     }
 }

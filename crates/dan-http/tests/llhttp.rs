@@ -8,10 +8,11 @@ mod tests {
 
     use base64::Engine as _;
     use bytes::Bytes;
+    use dan_http::body::AnswerBody;
     use dan_http::framing::{MAX_FIELDS, MAX_HEAD_BYTES, MAX_TARGET_BYTES};
     use dan_http::head_guard::{Patience, refusal_of_body};
     use dan_http::listen::{Inbound, ListenLimits, serve};
-    use http_body_util::{BodyExt as _, Full};
+    use http_body_util::BodyExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::oneshot;
@@ -34,11 +35,11 @@ mod tests {
         body: String,
     }
 
-    fn answer(status: u16, body: String) -> http::Response<Full<Bytes>> {
+    fn answer(status: u16, body: String) -> http::Response<AnswerBody> {
         http::Response::builder()
             .status(status)
             .header("x-ours", "yes")
-            .body(Full::new(body.into()))
+            .body(AnswerBody::from(Bytes::from(body)))
             .unwrap()
     }
 

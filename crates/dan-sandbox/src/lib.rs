@@ -49,6 +49,7 @@ mod assertion;
 pub mod consumer;
 mod control;
 mod fault;
+mod file;
 mod issuer;
 mod keys;
 mod people;

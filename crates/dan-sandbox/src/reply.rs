@@ -4,11 +4,12 @@ use bytes::Bytes;
 use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
-use http_body_util::Full;
 use serde_json::{Value, json};
 
-/// A whole answer; nothing here is streamed.
-pub(crate) type Reply = http::Response<Full<Bytes>>;
+use crate::file::Body;
+
+/// An answer; only [`crate::file`] makes bodies that are not there yet.
+pub(crate) type Reply = http::Response<Body>;
 
 /// One request, read whole. Not printable: it holds tokens and numbers of persons.
 pub(crate) struct Call {
@@ -127,7 +128,7 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// Any bytes of a given media type.
 pub(crate) fn bytes(status: StatusCode, media_type: &'static str, body: Bytes) -> Reply {
-    let mut reply = Reply::new(Full::new(body));
+    let mut reply = Reply::new(Body::from(body));
     *reply.status_mut() = status;
     let media_type = HeaderValue::from_static(media_type);
     reply.headers_mut().insert(CONTENT_TYPE, media_type);
@@ -146,7 +147,7 @@ pub(crate) fn ok(body: &Value) -> Reply {
 
 /// No body at all.
 pub(crate) fn empty(status: StatusCode) -> Reply {
-    let mut reply = Reply::new(Full::default());
+    let mut reply = Reply::new(Body::from(Bytes::new()));
     *reply.status_mut() = status;
     reply
 }

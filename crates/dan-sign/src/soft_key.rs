@@ -1,4 +1,6 @@
-//! A private key in memory: wiped when dropped, mute in `Debug`.
+//! A private key on P-256 in memory, in Rust alone: wiped when dropped, mute in `Debug`.
+//!
+//! It reads and makes keys on every platform, and signs where the library of `fast_key` is not there.
 
 use std::fmt;
 
@@ -10,61 +12,12 @@ use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
 use zeroize::Zeroizing;
 
 use crate::pem::{self, KeyPem};
+use crate::private_key::{KeyError, PrivateKey};
 use dan_verify::Sign;
 use dan_verify::public_key::{PublicKey, SIGNATURE_BYTES};
 
 /// How often randomness is asked for a valid scalar. One in 2^32 draws misses the range.
 const DRAWS_MAX: usize = 8;
-
-/// Why a key cannot be used. Never quotes key material.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyError {
-    /// Larger than [`pem::PEM_BYTES_MAX`].
-    TooLarge,
-    /// No PEM block in the text, or one that is cut off or not base64.
-    NotPem,
-    /// PEM, but without a key.
-    NoKey,
-    /// More than one key in the same text: which one is meant cannot be decided.
-    SeveralKeys,
-    /// Protected by a passphrase.
-    Encrypted,
-    /// A public key where the private one is needed.
-    PublicOnly,
-    /// RSA, Ed25519, another curve: what it is, in words.
-    Unsupported(&'static str),
-    /// A P-256 key by its label, but damaged.
-    Damaged,
-    /// The key does not verify its own signature.
-    SelfTest,
-    /// Randomness gave no valid key.
-    Entropy,
-}
-
-impl fmt::Display for KeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLarge => write!(f, "larger than {} bytes: no key", pem::PEM_BYTES_MAX),
-            Self::NotPem => f.write_str("not PEM: a block `-----BEGIN PRIVATE KEY-----` is needed"),
-            Self::NoKey => f.write_str("PEM without a key in it"),
-            Self::SeveralKeys => f.write_str("more than one key in the same file"),
-            Self::Encrypted => f.write_str(
-                "the private key is protected by a passphrase; store it without one, readable by \
-                 the node only",
-            ),
-            Self::PublicOnly => f.write_str("a public key; the private one is needed to sign"),
-            Self::Unsupported(what) => write!(
-                f,
-                "{what}; only P-256 keys (ES256) are supported by this version"
-            ),
-            Self::Damaged => f.write_str("labelled as a P-256 key, but damaged"),
-            Self::SelfTest => f.write_str("the key does not verify its own signature"),
-            Self::Entropy => f.write_str("the source of randomness gave no valid key"),
-        }
-    }
-}
-
-impl std::error::Error for KeyError {}
 
 /// A P-256 private key held in memory. Signs ES256 with deterministic nonces (RFC 6979).
 pub struct SoftKey {
@@ -87,7 +40,11 @@ impl SoftKey {
     /// [`KeyError`], which says what was found instead.
     pub fn from_pem(text: &Secret) -> Result<Self, KeyError> {
         match pem::read(text)? {
-            KeyPem::Private(key) => Ok(key),
+            KeyPem::P256(key) => Ok(key),
+            #[cfg(feature = "aws-lc")]
+            KeyPem::Rsa(_) => Err(KeyError::Unsupported(
+                "this is an RSA key, where a P-256 key is needed",
+            )),
             KeyPem::Public(_) => Err(KeyError::PublicOnly),
         }
     }
@@ -139,13 +96,27 @@ impl SoftKey {
         Ok(signature.to_bytes().into())
     }
 
-    /// Signs a fixed text and checks the signature: a key that cannot do this must not be published.
-    pub(crate) fn self_test(&self) -> Result<(), KeyError> {
-        const PROBE: &[u8] = b"dan signing key self test";
-        let proven = self
-            .sign(PROBE)
-            .is_ok_and(|signature| self.public.verifies(PROBE, &signature));
-        proven.then_some(()).ok_or(KeyError::SelfTest)
+    /// The scalar, 32 bytes.
+    #[cfg(feature = "aws-lc")]
+    pub(crate) fn scalar(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.private.to_bytes().into())
+    }
+
+    /// The point of the public half, uncompressed (SEC 1 §2.3.3).
+    #[cfg(feature = "aws-lc")]
+    pub(crate) fn point(&self) -> Vec<u8> {
+        let point = self.private.verifying_key().to_sec1_point(false);
+        point.as_bytes().to_vec()
+    }
+}
+
+impl PrivateKey for SoftKey {
+    fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        Self::sign(self, message).map(Vec::from)
     }
 }
 
@@ -166,6 +137,7 @@ impl fmt::Debug for SoftKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::private_key::self_test;
     use crate::testing::{Stuck, key};
 
     #[test]
@@ -176,7 +148,7 @@ mod tests {
         let read = SoftKey::from_pem(&text).unwrap();
         assert_eq!(read.public(), made.public());
         assert_eq!(read.sign(b"x"), made.sign(b"x"));
-        assert_eq!(read.self_test(), Ok(()));
+        assert_eq!(self_test(&read), Ok(()));
     }
 
     #[test]
@@ -214,6 +186,6 @@ mod tests {
             }
         }
         let key = SoftKey::generate(&SecondTime(AtomicU8::new(0))).unwrap();
-        assert_eq!(key.self_test(), Ok(()));
+        assert_eq!(self_test(&key), Ok(()));
     }
 }

@@ -41,7 +41,7 @@ impl Breaker {
     }
 
     /// `None` while open. Afterwards one is let through at a time until one of them succeeds.
-    pub(crate) fn admit(&self) -> Option<Pass<'_>> {
+    pub(crate) fn admit(self: &Arc<Self>) -> Option<Pass> {
         let now = self.clock.now();
         let mut state = self.lock();
         let mut probe = false;
@@ -55,7 +55,7 @@ impl Breaker {
             probe = true;
         }
         Some(Pass {
-            breaker: self,
+            breaker: Arc::clone(self),
             probe,
             deadline: None,
             settled: false,
@@ -104,18 +104,23 @@ impl Breaker {
 
 /// Leave to ask once. Dropped without an outcome it counts as a failure if time was up, because
 /// callers drop what is late; before that the caller went away, which says nothing.
-pub(crate) struct Pass<'a> {
-    breaker: &'a Breaker,
+pub(crate) struct Pass {
+    breaker: Arc<Breaker>,
     probe: bool,
     deadline: Option<Instant>,
     settled: bool,
 }
 
-impl Pass<'_> {
+impl Pass {
     /// From now on somebody is asked, and has failed when nothing has come back at `deadline`.
     pub(crate) fn until(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
+    }
+
+    /// The same on the way: until when something must come back next, or `None` while nobody waits for it.
+    pub(crate) const fn expect_by(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
     }
 
     /// What came of it.
@@ -125,7 +130,7 @@ impl Pass<'_> {
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for Pass {
     fn drop(&mut self) {
         if self.settled {
             return;
@@ -147,7 +152,7 @@ mod tests {
     #[test]
     fn who_is_dropped_late_has_failed_and_who_left_early_has_not() {
         let clock = Arc::new(StillClock::default());
-        let breaker = Breaker::new("b", 1, Arc::clone(&clock) as _);
+        let breaker = Arc::new(Breaker::new("b", 1, Arc::clone(&clock) as _));
         let later = call_context().deadline;
         drop(breaker.admit().unwrap().until(later));
         drop(breaker.admit().unwrap());
@@ -165,7 +170,7 @@ mod tests {
     #[test]
     fn late_outcomes_and_a_clock_set_back_do_not_hold_it_open() {
         let clock = Arc::new(StillClock::default());
-        let breaker = Breaker::new("b", 1, Arc::clone(&clock) as _);
+        let breaker = Arc::new(Breaker::new("b", 1, Arc::clone(&clock) as _));
         let (one, two) = (breaker.admit().unwrap(), breaker.admit().unwrap());
         one.settle(true);
         two.settle(false);

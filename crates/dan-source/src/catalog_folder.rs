@@ -31,7 +31,7 @@ use sha2::{Digest, Sha256};
 pub use context::ContextFile;
 pub use embedded::embedded;
 pub use folder::{FILE_BYTES_MAX, FILES_MAX, Stamp};
-pub use problem::{PROBLEMS_MAX, Problem};
+pub use problem::{Marked, PROBLEMS_MAX, Problem};
 
 use crate::declared::definition::Surroundings;
 use crate::declared::template::Settings;
@@ -208,6 +208,21 @@ impl Loaded {
     }
 }
 
+impl Loaded {
+    /// Lets every call of every dataset fail in every way. What does not come out as declared, and
+    /// how many faults were tried.
+    #[must_use]
+    pub fn try_faults(&self) -> (Vec<Problem>, usize) {
+        let mut all = (Vec::new(), 0_usize);
+        for declared in &self.datasets {
+            let (problems, tried) = declared.definition.try_faults();
+            all.0.extend(problems);
+            all.1 = all.1.saturating_add(tried);
+        }
+        all
+    }
+}
+
 /// Reads and compiles everything.
 ///
 /// # Errors
@@ -231,6 +246,7 @@ pub fn check_folder(root: &Path, environment: &Environment<'_>) -> Result<Loaded
     let files = folder::read(root, &problems);
     let loaded = read_all(&files, environment, &problems);
     problems.extend(loaded.run_examples());
+    problems.extend(loaded.try_faults().0);
     if problems.count() > 0 {
         return Err(problems.into_sorted());
     }

@@ -17,7 +17,7 @@ use dan_core::secret::Secret;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::catalog_folder::{CatalogFiles, Environment, Loaded, Problem, Stamp, load};
+use crate::catalog_folder::{CatalogFiles, Environment, Loaded, Marked, Problem, Stamp, load};
 use crate::declared::SourcePorts;
 
 /// How often the folder is looked at.
@@ -62,7 +62,7 @@ pub enum CatalogOrigin {
     Folder(PathBuf),
 }
 
-/// Puts something around every source, for instance a breaker. Called again for each new picture
+/// Puts something around the source of each plugin, for instance a breaker. Called again for each new picture
 /// with a source of the same identifier, so state has to be kept by identifier.
 pub type Decorate = dyn Fn(Arc<dyn Source>) -> Arc<dyn Source> + Send + Sync;
 
@@ -78,7 +78,7 @@ pub struct KeeperConfig {
     pub ports: SourcePorts,
     /// Plugins, in the order of the configuration.
     pub plugins: Vec<Arc<dyn Discover>>,
-    /// Put around every source.
+    /// Put around the source of each plugin.
     pub decorate: Arc<Decorate>,
 }
 
@@ -254,14 +254,12 @@ impl CatalogKeeper {
         let mut supplies = self.loaded.supplies(&self.ports);
         for state in &self.plugins {
             if let Some((datasets, _)) = &state.known {
+                // Declared sources are guarded call by call, by the gate of each source they ask.
                 supplies.push(Supply {
-                    source: state.plugin.source(),
+                    source: (self.decorate)(state.plugin.source()),
                     datasets: datasets.clone(),
                 });
             }
-        }
-        for supply in &mut supplies {
-            supply.source = (self.decorate)(Arc::clone(&supply.source));
         }
         let contexts = self.loaded.service_contexts();
         let version = self.loaded.version.clone();
@@ -441,6 +439,7 @@ fn whole(what: &str) -> Problem {
     Problem {
         file: ".".to_owned(),
         line: 0,
+        marked: Marked::default(),
         what: what.to_owned(),
         hint: None,
     }

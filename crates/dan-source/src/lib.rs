@@ -8,6 +8,7 @@
 //! [`declared::Definition`]; to add a source in code, implement `dan_core::ports::Source` and let
 //! [`keeper::Discover`] say what it offers.
 
+mod arriving;
 pub mod authorities;
 mod breaker;
 pub mod catalog_folder;

@@ -3,20 +3,25 @@
 //!
 //! A bulkhead bounds how many harvests run and wait; a breaker stops asking a source that keeps
 //! failing, and lets one harvest through now and then to see whether it is back. What a client did
-//! wrong never counts against a source.
+//! wrong never counts against a source. A binary answer counts until its last byte.
 
 use std::collections::BTreeMap;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use dan_core::evidence::Harvest;
+use bytes::Bytes;
+use dan_core::evidence::{Arriving, Evidence, Harvest};
+use dan_core::flow::{AHEAD_BYTES, STREAM_IDLE_MAX};
+use dan_core::parts::{BoxParts, Parts};
 use dan_core::ports::{
     CallContext, Clock, HarvestOrder, PortFuture, Source, SourceError, SourceFailure,
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Pass};
 
 /// Detail of an error for which the source was not asked; says nothing about its health.
 pub const DETAIL_NOT_ASKED: u32 = 5005;
@@ -124,10 +129,10 @@ impl Source for Protected {
 /// Bulkhead and breaker of one source.
 struct Guard {
     id: String,
-    breaker: Breaker,
+    breaker: Arc<Breaker>,
     /// Running and waiting together.
-    places: Semaphore,
-    turns: Semaphore,
+    places: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
 }
 
 impl Guard {
@@ -136,9 +141,9 @@ impl Guard {
         let places = limits.running_max.saturating_add(limits.waiting_max);
         Self {
             id: id.to_owned(),
-            breaker: Breaker::new(id, limits.failures_max, Arc::clone(clock)),
-            places: Semaphore::new(places.min(most)),
-            turns: Semaphore::new(limits.running_max.min(most)),
+            breaker: Arc::new(Breaker::new(id, limits.failures_max, Arc::clone(clock))),
+            places: Arc::new(Semaphore::new(places.min(most))),
+            turns: Arc::new(Semaphore::new(limits.running_max.min(most))),
         }
     }
 
@@ -156,18 +161,35 @@ impl Guard {
                 "too many requests wait for the source; try again",
             )
         };
-        let _place = self.places.try_acquire().map_err(|_full| busy())?;
-        let _turn = self.turn(ctx).await.ok_or_else(busy)?;
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_full| busy())?;
+        let turn = self.turn(ctx).await.ok_or_else(busy)?;
         let pass = pass.until(ctx.deadline);
         let answer = asking.await;
+        if let Ok(Harvest {
+            evidence: Evidence::Stream(arriving),
+            calls,
+        }) = answer
+        {
+            let parts = Box::pin(Watched {
+                parts: arriving.parts,
+                pass: Some(pass),
+                waits: true,
+                passed_bytes: 0,
+                head_by: ctx.deadline,
+                _places: [place, turn],
+            });
+            let evidence = Evidence::Stream(Arriving { parts, ..arriving });
+            return Ok(Harvest { evidence, calls });
+        }
         pass.settle(answer.as_ref().is_err_and(is_outage));
         answer
     }
 
-    async fn turn(&self, ctx: &CallContext) -> Option<SemaphorePermit<'_>> {
+    async fn turn(&self, ctx: &CallContext) -> Option<OwnedSemaphorePermit> {
         let wait = Instant::now().checked_add(Duration::from_millis(WAIT_MS_MAX))?;
-        let turn = timeout_at(wait.min(ctx.deadline), self.turns.acquire()).await;
-        turn.ok()?.ok()
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        timeout_at(wait.min(ctx.deadline), turn).await.ok()?.ok()
     }
 
     fn error(&self, detail: u32, text: &str) -> SourceError {
@@ -178,6 +200,62 @@ impl Guard {
             text: Some(text.to_owned()),
             cause: format!("{}: {text}", self.id),
         }
+    }
+}
+
+/// An answer that still arrives: it holds its places, and its end is the outcome. Dropped while the source was waited for
+/// longer than it may be, it tells of a source that is down; dropped because the reader left, of nothing.
+struct Watched {
+    parts: BoxParts<SourceError>,
+    pass: Option<Pass>,
+    /// Somebody waits for the source.
+    waits: bool,
+    passed_bytes: usize,
+    /// Until when what is read ahead must be here.
+    head_by: Instant,
+    _places: [OwnedSemaphorePermit; 2],
+}
+
+impl Watched {
+    fn expect(&mut self, waits: bool) {
+        if self.waits == waits {
+            return;
+        }
+        self.waits = waits;
+        if let Some(pass) = &mut self.pass {
+            let by = if self.passed_bytes <= AHEAD_BYTES {
+                Some(self.head_by)
+            } else {
+                Instant::now().checked_add(STREAM_IDLE_MAX)
+            };
+            pass.expect_by(by.filter(|_| waits));
+        }
+    }
+}
+
+impl Parts<SourceError> for Watched {
+    fn poll_part(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, SourceError>>> {
+        let next = self.parts.as_mut().poll_part(cx);
+        let outcome = match &next {
+            Poll::Pending => {
+                self.expect(true);
+                return next;
+            }
+            Poll::Ready(Some(Ok(part))) => {
+                self.passed_bytes = self.passed_bytes.saturating_add(part.len());
+                self.expect(false);
+                return next;
+            }
+            Poll::Ready(None) => false,
+            Poll::Ready(Some(Err(error))) => is_outage(error),
+        };
+        if let Some(pass) = self.pass.take() {
+            pass.settle(outcome);
+        }
+        next
     }
 }
 
@@ -198,11 +276,11 @@ fn is_outage(error: &SourceError) -> bool {
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
+    use std::task::Waker;
 
-    use dan_core::evidence::Evidence;
+    use dan_core::parts::next_part;
     use dan_core::testkit::fakes::{FakeSource, StillClock, call_context};
-    use tokio::sync::oneshot;
+    use tokio::sync::{mpsc, oneshot};
     use tokio::task::yield_now;
 
     use super::*;
@@ -300,6 +378,117 @@ mod tests {
                 "{detail}"
             );
         }
+    }
+
+    /// A source that sends what it is told, when it is told.
+    struct Tap(mpsc::UnboundedReceiver<Result<Bytes, SourceError>>);
+
+    impl Parts<SourceError> for Tap {
+        fn poll_part(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Bytes, SourceError>>> {
+            self.0.poll_recv(cx)
+        }
+    }
+
+    async fn stream(
+        guard: &Guard,
+    ) -> (
+        mpsc::UnboundedSender<Result<Bytes, SourceError>>,
+        BoxParts<SourceError>,
+    ) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let arriving = Arriving {
+            parts: Box::pin(Tap(receiver)),
+            media_type: "a/b".to_owned(),
+            call: "c".to_owned(),
+            retrieved_at: StillClock::default().now(),
+        };
+        let harvest = Harvest {
+            evidence: Evidence::Stream(arriving),
+            calls: Vec::new(),
+        };
+        let answer = guard.run(async { Ok(harvest) }, &call_context()).await;
+        match answer.unwrap().evidence {
+            Evidence::Stream(arriving) => (sender, arriving.parts),
+            Evidence::Values(_) | Evidence::Binary { .. } => panic!("no stream"),
+        }
+    }
+
+    fn one_at_a_time() -> Guard {
+        let limits = Limits {
+            running_max: 1,
+            waiting_max: 0,
+            failures_max: 1,
+        };
+        guard(limits).0
+    }
+
+    #[tokio::test]
+    async fn an_answer_under_way_holds_its_place_until_its_last_byte() {
+        let guard = one_at_a_time();
+        let (sender, mut parts) = stream(&guard).await;
+        assert_eq!(succeed(&guard).await, Err(DETAIL_BUSY));
+        sender.send(Ok(Bytes::from_static(b"x"))).unwrap();
+        drop(sender);
+        next_part(&mut parts).await.unwrap().unwrap();
+        assert!(next_part(&mut parts).await.is_none());
+        assert_eq!(
+            succeed(&guard).await,
+            Err(DETAIL_BUSY),
+            "it is not let go of"
+        );
+        drop(parts);
+        assert_eq!(succeed(&guard).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_counts_against_its_source() {
+        let guard = one_at_a_time();
+        let (sender, mut parts) = stream(&guard).await;
+        sender
+            .send(Err(bad(SourceFailure::Unreachable, 0)))
+            .unwrap();
+        assert!(next_part(&mut parts).await.unwrap().is_err());
+        assert!(guard.breaker.is_open());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_a_source_that_sends_tells_nothing_of_it_and_who_waited_in_vain_does() {
+        let guard = one_at_a_time();
+        let (sender, mut parts) = stream(&guard).await;
+        sender.send(Ok(Bytes::from_static(b"x"))).unwrap();
+        next_part(&mut parts).await.unwrap().unwrap();
+        // The reader took his time, and then left.
+        tokio::time::advance(STREAM_IDLE_MAX * 10).await;
+        drop(parts);
+        assert!(!guard.breaker.is_open());
+        let large = || Ok(Bytes::from(vec![b'x'; AHEAD_BYTES + 1]));
+        for (waits, blamed) in [(STREAM_IDLE_MAX / 2, false), (STREAM_IDLE_MAX, true)] {
+            let (silent, mut parts) = stream(&guard).await;
+            silent.send(large()).unwrap();
+            next_part(&mut parts).await.unwrap().unwrap();
+            tokio::time::advance(STREAM_IDLE_MAX * 10).await;
+            let waited = timeout_at(Instant::now(), next_part(&mut parts)).await;
+            assert!(waited.is_err());
+            tokio::time::advance(waits).await;
+            drop(parts);
+            assert_eq!(guard.breaker.is_open(), blamed, "{waits:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_sends_a_little_and_then_nothing_has_failed_when_time_is_up() {
+        let guard = one_at_a_time();
+        let (silent, mut parts) = stream(&guard).await;
+        silent.send(Ok(Bytes::from_static(b"x"))).unwrap();
+        next_part(&mut parts).await.unwrap().unwrap();
+        let deadline = call_context().deadline;
+        let waited = timeout_at(deadline, next_part(&mut parts)).await;
+        assert!(waited.is_err());
+        drop(parts);
+        assert!(guard.breaker.is_open());
     }
 
     #[tokio::test]

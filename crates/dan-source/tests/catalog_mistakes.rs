@@ -280,7 +280,7 @@ expect = "examples/a.values.json"
         (
             "type = \"string\"",
             "type = \"binary\"",
-            "17: values of type binary are not built yet; use attachment, or let a plugin serve this dataset",
+            "16: a value of type binary is not the answer of the last call; write from = \"…\" with the id of the last [[call]]",
         ),
         (
             "from = \"unit.navn\"",
@@ -676,7 +676,7 @@ expect = "examples/a.values.json"
         assert_eq!(
             found,
             [
-                "datasets/D.toml:10: the call wants a token, and its source has `basic`; a request has one Authorization: leave out one of the two"
+                "datasets/D.toml:10: the call wants a token, and its source has `basic` or `oauth2`; a request has one Authorization: leave out one of the two"
             ]
         );
     }

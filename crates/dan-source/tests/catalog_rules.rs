@@ -206,11 +206,7 @@ mod tests {
     fn an_aliased_dataset_is_found_under_its_alias_with_the_rules_of_its_context() {
         let head = "aliases = [{ context = \"T\", name = \"Other\" }]\ncontexts = [\"T\"]";
         let loaded = loaded(head, "[[require]]\nkind = \"srr\"\n");
-        let ports = SourcePorts {
-            fetch: Arc::new(Nowhere),
-            clock: Arc::new(StillClock::default()),
-            tokens: None,
-        };
+        let ports = SourcePorts::new(Arc::new(Nowhere), Arc::new(StillClock::default()), None);
         let supplies = loaded.supplies(&ports);
         let contexts = loaded.service_contexts();
         let (catalog, left_out) = Catalog::build(contexts, supplies, loaded.version);

@@ -117,11 +117,7 @@ mod tests {
             origin,
             settings: settings.into(),
             secrets: BTreeMap::new(),
-            ports: SourcePorts {
-                fetch: Arc::new(Nowhere),
-                clock: Arc::new(StillClock::default()),
-                tokens: None,
-            },
+            ports: SourcePorts::new(Arc::new(Nowhere), Arc::new(StillClock::default()), None),
             plugins,
             decorate: Arc::new(|source| source),
         };

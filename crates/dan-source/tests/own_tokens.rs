@@ -10,7 +10,7 @@ mod tests {
     use dan_core::catalog::Catalog;
     use dan_core::error::{Code, Fault};
     use dan_core::evidence::Evidence;
-    use dan_core::flow::{Answer as Shaping, Call, Exchange, Form, Presented, Presenter, Wish};
+    use dan_core::flow::{Answer as Shaping, Call, Exchange, Presented, Presenter, Wish};
     use dan_core::inquiry::{Application, DatasetRequest, OfferedTokens, Parameter};
     use dan_core::meter::Meter;
     use dan_core::ports::{
@@ -80,7 +80,6 @@ mod tests {
                 body: Bytes::from(body),
                 media_type: Some("application/json".to_owned()),
                 query: None,
-                form: Form::Plain,
             })
         }
     }
@@ -105,11 +104,11 @@ mod tests {
         let environment = Environment::new(&settings, &no_secrets);
         let loaded = load(&CatalogFiles::embedded(), &environment).expect("no mistake");
         let fakes = Fakes::new(|_| Catalog::default());
-        let ports = SourcePorts {
-            fetch: Arc::clone(&outside) as _,
-            clock: Arc::clone(&fakes.clock) as _,
-            tokens: Some(Arc::clone(&issuer) as _),
-        };
+        let ports = SourcePorts::new(
+            Arc::clone(&outside) as _,
+            Arc::clone(&fakes.clock) as _,
+            Some(Arc::clone(&issuer) as _),
+        );
         let (contexts, supplies) = (loaded.service_contexts(), loaded.supplies(&ports));
         let (catalog, _) = Catalog::build(contexts, supplies, loaded.version);
         fakes.catalog.replace(catalog);
@@ -179,7 +178,7 @@ mod tests {
                 .exchange
                 .direct_harvest(call, application, wish)
                 .await?;
-            Ok(serde_json::from_slice(&envelope.body).unwrap())
+            Ok(serde_json::from_slice(&envelope.whole().unwrap().body).unwrap())
         }
 
         fn sent(&self) -> Vec<(String, String)> {

@@ -9,14 +9,13 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use dan_core::caller::Caller;
-    use dan_core::dataset::{Dataset, ValueType};
+    use dan_core::dataset::{BYTES_MAX_DEFAULT, Dataset, ValueType};
     use dan_core::error::{Code, Fault};
     use dan_core::evidence::{Evidence, EvidenceValue, Harvest};
-    use dan_core::flow::{
-        Answer as Shaping, Call, Envelope, Exchange, Form, Presented, Presenter, Wish,
-    };
+    use dan_core::flow::{Answer as Shaping, Call, Envelope, Exchange, Presented, Presenter, Wish};
     use dan_core::inquiry::{Application, OfferedTokens, Parameter};
     use dan_core::meter::Meter;
+    use dan_core::parts::next_part;
     use dan_core::ports::{
         CallContext, FetchError, HarvestOrder, PortFuture, Source, SourceError, SourceFailure,
     };
@@ -29,9 +28,7 @@ mod tests {
     use dan_core::testkit::fakes::{Fakes, START, StillClock, call_context};
     use dan_core::time::Timestamp;
     use dan_source::keeper::Discover;
-    use dan_source::plugin::{
-        BINARY_BYTES_MAX, DISCOVERY_BYTES_MAX, PluginSource, REPLY_BYTES_MAX,
-    };
+    use dan_source::plugin::{DISCOVERY_BYTES_MAX, PluginSource, REPLY_BYTES_MAX};
     use serde_json::{Value, json};
     use tokio::time::Instant;
 
@@ -80,7 +77,6 @@ mod tests {
                 body: body.into(),
                 media_type: Some("text/plain".to_owned()),
                 query: None,
-                form: Form::Plain,
             })
         }
     }
@@ -105,7 +101,8 @@ mod tests {
             caller: &caller,
             ctx: &ctx,
         };
-        exchange.direct_harvest(call, application, wish).await
+        let released = exchange.direct_harvest(call, application, wish).await;
+        released.map(|released| released.whole().unwrap())
     }
 
     async fn order_of(
@@ -163,7 +160,7 @@ mod tests {
     fn values(harvest: Harvest) -> Vec<EvidenceValue> {
         match harvest.evidence {
             Evidence::Values(values) => values,
-            Evidence::Binary { .. } => panic!("values were asked for"),
+            Evidence::Binary { .. } | Evidence::Stream(_) => panic!("values were asked for"),
         }
     }
 
@@ -584,14 +581,16 @@ mod tests {
             .harvest(&order, &call_context())
             .await
             .unwrap();
-        assert_eq!(harvested.calls[0].digest, sha256(b"PK\x03\x04"));
-        let Evidence::Binary { bytes, media_type } = harvested.evidence else {
+        let Evidence::Stream(mut arriving) = harvested.evidence else {
             panic!("bytes were asked for");
         };
-        assert_eq!(&bytes[..], b"PK\x03\x04");
-        assert_eq!(media_type, "application/json");
+        let part = next_part(&mut arriving.parts).await.unwrap();
+        assert_eq!(&part.unwrap()[..], b"PK\x03\x04");
+        assert!(next_part(&mut arriving.parts).await.is_none());
+        assert_eq!(arriving.media_type, "application/json");
+        assert_eq!(arriving.call, "Bulk.zip");
         let (seen, _) = sent(&fetch);
-        assert_eq!(seen.bytes_max, BINARY_BYTES_MAX);
+        assert_eq!(seen.bytes_max as u64, BYTES_MAX_DEFAULT);
         for status in [302, 400, 404, 500, 503] {
             let error = harvest(model(status, 3002), &order).await.unwrap_err();
             assert_eq!(error.failure, SourceFailure::Unreachable, "{status}");

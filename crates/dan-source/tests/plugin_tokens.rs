@@ -7,7 +7,7 @@ mod tests {
     use bytes::Bytes;
     use dan_core::caller::{Caller, KeyProof, Proof};
     use dan_core::error::Fault;
-    use dan_core::flow::{Answer as Shaping, Call, Exchange, Form, Presented, Presenter, Wish};
+    use dan_core::flow::{Answer as Shaping, Call, Exchange, Presented, Presenter, Wish};
     use dan_core::inquiry::OfferedTokens;
     use dan_core::meter::Meter;
     use dan_core::ports::{
@@ -80,7 +80,6 @@ mod tests {
                 body: Bytes::new(),
                 media_type: Some("text/plain".to_owned()),
                 query: None,
-                form: Form::Plain,
             })
         }
     }

@@ -11,7 +11,7 @@ mod tests {
     use dan_core::catalog::Catalog;
     use dan_core::error::{Code, Fault};
     use dan_core::evidence::Evidence;
-    use dan_core::flow::{Answer, Exchange, Form, Presented, Presenter};
+    use dan_core::flow::{Answer, Exchange, Presented, Presenter};
     use dan_core::meter::Meter;
     use dan_core::ports::{CallContext, Fetch, FetchError, FetchReply, FetchRequest, PortFuture};
     use dan_core::testkit::fakes::{Fakes, call_context};
@@ -66,7 +66,6 @@ mod tests {
                 body: Bytes::from(Value::Object(members).to_string()),
                 media_type: Some("application/json".to_owned()),
                 query: None,
-                form: Form::Plain,
             })
         }
     }
@@ -109,11 +108,11 @@ mod tests {
             asked: Mutex::default(),
         });
         let fakes = Fakes::new(|_| Catalog::default());
-        let ports = SourcePorts {
-            fetch: Arc::clone(&register) as _,
-            clock: Arc::clone(&fakes.clock) as _,
-            tokens: None,
-        };
+        let ports = SourcePorts::new(
+            Arc::clone(&register) as _,
+            Arc::clone(&fakes.clock) as _,
+            None,
+        );
         let contexts = loaded.service_contexts();
         let supplies = loaded.supplies(&ports);
         let (catalog, left_out) = Catalog::build(contexts, supplies, loaded.version);
@@ -123,7 +122,10 @@ mod tests {
         let answer = exchange
             .open_data(dataset, Some(SUBJECT), &Plain, &call_context())
             .await;
-        let answer = answer.map(|envelope| serde_json::from_slice(&envelope.body).unwrap());
+        let answer = answer.map(|released| {
+            let envelope = released.whole().unwrap();
+            serde_json::from_slice(&envelope.body).unwrap()
+        });
         let asked = register.asked.lock().unwrap().clone();
         (answer, asked)
     }

@@ -7,8 +7,8 @@ use dan_core::accreditation::{Accreditation, AccreditationId};
 use dan_core::audit::link;
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, PortFuture, Store,
-    StoreError, Stored, StoredAudit, Write,
+    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, PortFuture, ProofRecord,
+    Store, StoreError, Stored, StoredAudit, Write,
 };
 use dan_core::time::Timestamp;
 use dan_core::usage::{UsageKey, UsageRow};
@@ -36,6 +36,7 @@ struct State {
     key_uses: BTreeMap<String, KeyUse>,
     usage: BTreeMap<UsageKey, u64>,
     applications: BTreeMap<ApplicationKey, IdempotencyRecord>,
+    proofs: Proofs,
     /// Text and link of each row; the first has sequence 1.
     audit: Vec<(String, [u8; 32])>,
 }
@@ -48,7 +49,50 @@ struct Changes {
     key_uses: Vec<KeyUse>,
     uses: BTreeMap<UsageKey, u64>,
     applications: BTreeMap<ApplicationKey, Option<IdempotencyRecord>>,
+    proofs: Vec<ProofStep>,
     audit: Vec<String>,
+}
+
+/// What a batch does to the proofs.
+enum ProofStep {
+    Keep(Box<ProofRecord>, u32),
+    Forget(Timestamp),
+}
+
+/// Proofs by release, and the order in which they were kept.
+#[derive(Default)]
+struct Proofs {
+    by_id: BTreeMap<String, (u64, ProofRecord)>,
+    order: BTreeMap<u64, String>,
+    ever: u64,
+}
+
+impl Proofs {
+    fn take(&mut self, step: ProofStep) {
+        match step {
+            ProofStep::Keep(value, count_max) => {
+                self.ever = self.ever.saturating_add(1);
+                self.order.insert(self.ever, value.id.clone());
+                self.by_id.insert(value.id.clone(), (self.ever, *value));
+                let gone = self.ever.saturating_sub(u64::from(count_max.max(1)));
+                while let Some(oldest) = self.order.first_entry()
+                    && *oldest.key() <= gone
+                {
+                    self.by_id.remove(&oldest.remove());
+                }
+            }
+            ProofStep::Forget(before) => {
+                let (by_id, order) = (&mut self.by_id, &mut self.order);
+                by_id.retain(|_, (number, value)| {
+                    let stays = value.expires >= before;
+                    if !stays {
+                        order.remove(number);
+                    }
+                    stays
+                });
+            }
+        }
+    }
 }
 
 impl MemoryStore {
@@ -183,7 +227,32 @@ impl Changes {
             Write::CountKeyUse(used) => self.key_uses.push(used.clone()),
             Write::PutIdempotency { value, now } => self.remember(state, value, *now)?,
             Write::ForgetIdempotency(before) => self.forget(state, *before),
+            Write::KeepProof { value, count_max } => self.keep_proof(state, value, *count_max)?,
+            Write::ForgetProofs(before) => self.proofs.push(ProofStep::Forget(*before)),
         }
+        Ok(())
+    }
+
+    fn keep_proof(
+        &mut self,
+        state: &State,
+        value: &ProofRecord,
+        count_max: u32,
+    ) -> Result<(), StoreError> {
+        let kept = state.proofs.by_id.get(&value.id);
+        let mut expires = kept.map(|(_, kept)| kept.expires);
+        for step in &self.proofs {
+            match step {
+                ProofStep::Keep(kept, _) if kept.id == value.id => expires = Some(kept.expires),
+                ProofStep::Forget(before) => expires = expires.filter(|at| at >= before),
+                ProofStep::Keep(..) => {}
+            }
+        }
+        if expires.is_some() {
+            return Err(StoreError::Conflict);
+        }
+        let kept = Box::new(value.clone());
+        self.proofs.push(ProofStep::Keep(kept, count_max));
         Ok(())
     }
 
@@ -294,6 +363,9 @@ impl State {
                 None => self.applications.remove(&key),
             };
         }
+        for step in changes.proofs {
+            self.proofs.take(step);
+        }
         for text in changes.audit {
             let previous = self.audit.last().map_or([0; 32], |(_, link)| *link);
             let next = link(&previous, text.as_bytes());
@@ -331,6 +403,13 @@ impl Store for MemoryStore {
         key_digest: &'a [u8; 32],
     ) -> PortFuture<'a, Result<Option<IdempotencyRecord>, StoreError>> {
         Box::pin(async move { Ok(self.lock().applications.get(&(owner, *key_digest)).cloned()) })
+    }
+
+    fn proof<'a>(&'a self, id: &'a str) -> PortFuture<'a, Result<Option<ProofRecord>, StoreError>> {
+        Box::pin(async move {
+            let state = self.lock();
+            Ok(state.proofs.by_id.get(id).map(|(_, kept)| kept.clone()))
+        })
     }
 
     fn api_key<'a>(

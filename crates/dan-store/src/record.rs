@@ -12,6 +12,7 @@ mod accreditation;
 mod api_key;
 mod audit;
 mod idempotency;
+mod proof;
 
 use dan_core::party::{OrgNumber, Party};
 use dan_core::ports::StoreError;
@@ -23,6 +24,7 @@ pub(crate) use accreditation::{decode_accreditation, encode_accreditation};
 pub(crate) use api_key::{decode_api_key, encode_api_key};
 pub(crate) use audit::{AuditRow, decode_audit, encode_audit};
 pub(crate) use idempotency::{decode_idempotency, encode_idempotency, idempotency_id};
+pub(crate) use proof::{decode_proof, encode_proof};
 
 /// Version of every shape so far.
 const VERSION: u32 = 1;

@@ -1,16 +1,16 @@
 //! `COSE_Sign1` with ES256 (RFC 9052 §4.2, RFC 9053 §2.1): made and checked, nothing else.
 //!
 //! Made: `18([<< {1: -7, 3: 60, 4: kid} >>, {}, payload, signature])`, payload attached and
-//! itself CBOR (content format 60, RFC 7252 §12.3), no external data.
+//! itself CBOR (content format 60, RFC 7252 §12.3) as [`payload::cose`] makes it, no external data.
 
-use dan_json::strict::json_object;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use crate::error::VerifyError;
-use crate::public_key::{PublicKey, SIGNATURE_BYTES};
+use crate::payload;
+use crate::public_key::{Algorithm, PublicKey, SIGNATURE_BYTES};
 use crate::sign::Sign;
 
 /// Longest `COSE_Sign1` that is read, in bytes.
@@ -29,6 +29,8 @@ const KID: Scalar = Scalar::Number(4);
 const ES256: i64 = -7;
 /// `application/cbor` as a `CoAP` content format.
 const CBOR: i64 = 60;
+/// Heads, header and signature around the payload, in bytes; a guess that spares copying.
+const AROUND_BYTES: usize = 256;
 /// Array, tag and map around the signed parts.
 const SHELL_DEPTH_MAX: usize = 8;
 
@@ -48,21 +50,42 @@ pub fn protected_header(kid: &str) -> Result<Vec<u8>, String> {
     ]))
 }
 
-/// `payload`, the text of one JSON object, as CBOR in the order it has, under `protected` as
-/// [`protected_header`] made it, signed.
+/// `statement`, the text of one JSON object, as CBOR under `protected` as [`protected_header`] made
+/// it, signed.
 ///
 /// # Errors
 /// When the payload is no JSON object or names a member twice, or the key does not sign.
-pub fn sign(protected: &[u8], payload: &[u8], key: &dyn Sign) -> Result<Vec<u8>, String> {
-    let payload = json_object(payload)?;
-    let payload = encode(&payload)?;
-    let signature = key.sign(&to_be_signed(protected, &payload)?)?;
-    encode(&ciborium::tag::Required::<_, TAG_SIGN1>((
+pub fn sign(protected: &[u8], statement: &[u8], key: &dyn Sign) -> Result<Vec<u8>, String> {
+    let statement = std::str::from_utf8(statement).map_err(|error| error.to_string())?;
+    let payload = payload::cose(statement, None)?;
+    let signature = key.sign(&signing_input(protected, &payload)?)?;
+    attach(protected, &payload, &signature)
+}
+
+/// What is signed: the `Sig_structure` (RFC 9052 §4.4) with empty external data.
+///
+/// # Errors
+/// When it cannot be encoded, which never happens in memory.
+pub fn signing_input(protected: &[u8], payload: &[u8]) -> Result<Vec<u8>, String> {
+    let value = ("Signature1", Raw(protected), Raw(&[]), Raw(payload));
+    encode_into(&value, payload.len())
+}
+
+/// The `COSE_Sign1`: the parts of [`signing_input`], and the signature over it.
+///
+/// # Errors
+/// When it cannot be encoded, which never happens in memory.
+pub fn attach(protected: &[u8], payload: &[u8], signature: &[u8]) -> Result<Vec<u8>, String> {
+    let parts = (
         Raw(protected),
         Parameters::default(),
-        Raw(&payload),
-        Raw(&signature),
-    )))
+        Raw(payload),
+        Raw(signature),
+    );
+    encode_into(
+        &ciborium::tag::Required::<_, TAG_SIGN1>(parts),
+        payload.len(),
+    )
 }
 
 /// A `COSE_Sign1` that says ES256. Not yet believed: see [`Sign1::verify`].
@@ -140,9 +163,14 @@ impl Sign1 {
     /// Believes it, if `key` made the signature: its payload.
     ///
     /// # Errors
-    /// [`VerifyError::BadSignature`].
+    /// [`VerifyError::BadSignature`], or `OtherAlgorithm` when the key is none for ES256.
     pub fn verify(self, key: &PublicKey) -> Result<Vec<u8>, VerifyError> {
-        let signed = to_be_signed(&self.protected, &self.payload).map_err(malformed)?;
+        let wanted = key.algorithm();
+        if wanted != Algorithm::Es256 {
+            let found = Algorithm::Es256;
+            return Err(VerifyError::OtherAlgorithm { found, wanted });
+        }
+        let signed = signing_input(&self.protected, &self.payload).map_err(malformed)?;
         if key.verifies(&signed, &self.signature) {
             Ok(self.payload)
         } else {
@@ -161,13 +189,13 @@ impl fmt::Debug for Sign1 {
     }
 }
 
-/// The `Sig_structure` (RFC 9052 §4.4) with empty external data.
-fn to_be_signed(protected: &[u8], payload: &[u8]) -> Result<Vec<u8>, String> {
-    encode(&("Signature1", Raw(protected), Raw(&[]), Raw(payload)))
+fn encode(value: &impl Serialize) -> Result<Vec<u8>, String> {
+    encode_into(value, 0)
 }
 
-fn encode(value: &impl Serialize) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
+/// `payload_bytes`: how much of it is payload.
+fn encode_into(value: &impl Serialize, payload_bytes: usize) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(payload_bytes.saturating_add(AROUND_BYTES));
     ciborium::into_writer(value, &mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
 }
@@ -341,7 +369,7 @@ mod tests {
 
     /// `payload` under any header, really signed: what a careless or hostile signer would make.
     fn shell(protected: &[u8], unprotected: Parameters, payload: &[u8]) -> Vec<u8> {
-        let signed = to_be_signed(protected, payload).unwrap();
+        let signed = signing_input(protected, payload).unwrap();
         let signature = key(1).sign(&signed).unwrap();
         encode(&ciborium::tag::Required::<_, TAG_SIGN1>((
             Raw(protected),
@@ -363,18 +391,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_comes_back_as_cbor_in_its_order() {
+    fn what_is_signed_comes_back_as_cbor_in_the_one_order() {
         let sign1 = parse(&good()).unwrap();
         assert_eq!(sign1.kid.as_deref(), Some("k1"));
         assert!(sign1.all_protected);
         let payload = sign1.verify(key(1).public()).unwrap();
         assert_eq!(
             payload,
-            b"\xa2\x61b\x01\x61a\x85\xf6\xf5\x21\xf9\x3e\x00\x61x"
+            b"\xa2\x61a\x85\xf6\xf5\x21\xf9\x3e\x00\x61x\x61b\x01"
         );
         let object = cbor::object_from_cbor(&payload).unwrap();
         let text = serde_json::to_string(&object).unwrap();
-        assert_eq!(text, r#"{"b":1,"a":[null,true,-2,1.5,"x"]}"#);
+        assert_eq!(text, r#"{"a":[null,true,-2,1.5,"x"],"b":1}"#);
     }
 
     #[test]
@@ -480,7 +508,9 @@ mod tests {
         let untagged = &good[1..];
         let detached = {
             let protected = b"\xa1\x01\x26";
-            let signature = key(1).sign(&to_be_signed(protected, b"").unwrap()).unwrap();
+            let signature = key(1)
+                .sign(&signing_input(protected, b"").unwrap())
+                .unwrap();
             let none: Option<()> = None;
             encode(&ciborium::tag::Required::<_, TAG_SIGN1>((
                 Raw(protected),

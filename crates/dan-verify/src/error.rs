@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::public_key::Algorithm;
+
 /// Why an answer does not verify. `Display` is one sentence; text taken from the signature is
 /// quoted, escaped and cut to 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +22,22 @@ pub enum VerifyError {
         /// Where it departs from that.
         why: String,
     },
-    /// Signed with something else than ES256, or not at all.
+    /// Signed with something else than ES256 or RS256, or not at all.
     Algorithm {
         /// What the header says.
         found: String,
+    },
+    /// The header says another algorithm than the key is for.
+    OtherAlgorithm {
+        /// What the header says.
+        found: Algorithm,
+        /// What the key is for.
+        wanted: Algorithm,
+    },
+    /// This build cannot check signatures of this algorithm.
+    Unavailable {
+        /// The algorithm.
+        algorithm: Algorithm,
     },
     /// The header demands an extension; none is supported (RFC 7515 §4.1.11, RFC 9052 §3.1).
     Critical,
@@ -36,7 +50,7 @@ pub enum VerifyError {
     },
     /// The protected header names no key.
     NoKid,
-    /// The key set has no such key for ES256.
+    /// The key set has no such key for signatures.
     UnknownKid {
         /// The key that the signature names.
         kid: String,
@@ -45,6 +59,8 @@ pub enum VerifyError {
     BadSignature,
     /// The statement has no `SHA256PayloadDigest`.
     NoDigest,
+    /// The signed object carries no evidence, or not in a form that is known.
+    NoEvidence,
     /// The body is not the one that was signed.
     OtherBody {
         /// Digest in the statement.
@@ -100,8 +116,17 @@ impl fmt::Display for VerifyError {
             Self::Malformed { what, why } => write!(f, "not {what}: {why}"),
             Self::Algorithm { found } => write!(
                 f,
-                "the signature says algorithm {}; only ES256 is accepted",
+                "the signature says algorithm {}; only ES256 and RS256 are accepted",
                 quoted(found)
+            ),
+            Self::OtherAlgorithm { found, wanted } => write!(
+                f,
+                "the signature says {found}, but the key that it names is one for {wanted}"
+            ),
+            Self::Unavailable { algorithm } => write!(
+                f,
+                "this program was built without {algorithm} and cannot check the signature; use \
+                 one that was built with the feature `aws-lc`"
             ),
             Self::Critical => f.write_str("the signature demands an extension that is not known"),
             Self::WrongType { expected, found } => write!(
@@ -112,13 +137,14 @@ impl fmt::Display for VerifyError {
             Self::NoKid => f.write_str("the signature does not say which key made it"),
             Self::UnknownKid { kid } => write!(
                 f,
-                "the key set has no ES256 key named {}, which the signature names",
+                "the key set has no signing key named {}, which the signature names",
                 quoted(kid)
             ),
             Self::BadSignature => {
                 f.write_str("the signature does not belong to this content and this key")
             }
             Self::NoDigest => f.write_str("the statement has no SHA256PayloadDigest"),
+            Self::NoEvidence => f.write_str("there is no evidence beside the statement"),
             Self::OtherBody { stated, actual } => write!(
                 f,
                 "the body is not the one that was signed: its SHA-256 is {actual}, the statement \

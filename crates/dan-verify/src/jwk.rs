@@ -1,10 +1,11 @@
 //! Published keys: a [`PublicKey`] as JWK (RFC 7517, RFC 7518 §6.2), and key sets read again.
 //!
-//! Every key we publish has `kty`, `crv`, `x`, `y`, `use` `sig`, `alg` ES256 and `kid`. Two further
-//! members say when it signs, in whole seconds since 1970 (`NumericDate`, RFC 7519 §2): `nbf`, since
+//! Every key we publish has `kty` and its numbers (`crv`, `x`, `y`, or `n`, `e`), `use` `sig`, `alg` and
+//! `kid`; one with a certificate has `x5c` and `x5t#S256` too. Two further members say when it signs, in whole seconds since 1970 (`NumericDate`, RFC 7519 §2): `nbf`, since
 //! when, and `exp`, until when. They have the meaning of the historical keys of `OpenID` Federation
 //! 1.0 (§8.7); readers that do not know them pass them over (RFC 7517 §4).
 
+use dan_json::digest::sha256;
 use dan_json::strict::json_object;
 use std::collections::BTreeMap;
 
@@ -13,11 +14,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use crate::error::{VerifyError, quoted};
-use crate::jws::ALGORITHM;
-use crate::public_key::{COORDINATE_BYTES, PublicKey};
+use crate::jws::x5c;
+use crate::public_key::{Algorithm, COORDINATE_BYTES, PublicKey};
 
-/// Largest key set that is read, in bytes.
-pub const KEY_SET_BYTES_MAX: usize = 256 * 1024;
+/// Largest key set that is read, in bytes. Most of it can only be certificates.
+pub const KEY_SET_BYTES_MAX: usize = 1024 * 1024;
 /// How many keys a set may have.
 pub const KEYS_MAX: usize = 64;
 /// Longest name of a key, in bytes.
@@ -33,7 +34,7 @@ pub struct Validity {
 }
 
 /// A key of a key set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedKey {
     /// Checks signatures.
     pub key: PublicKey,
@@ -41,40 +42,69 @@ pub struct PublishedKey {
     pub validity: Validity,
 }
 
-/// The keys of a key set that can check ES256 signatures, by `kid`.
+/// The keys of a key set that can check ES256 or RS256 signatures, by `kid`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeySet(BTreeMap<String, PublishedKey>);
 
 /// One key as the text of a JWK.
 #[must_use]
 pub fn to_json(kid: &str, published: &PublishedKey) -> String {
-    let (x, y) = published.key.coordinates_text();
-    let mut jwk = json!({
-        "kty": "EC", "crv": "P-256", "x": x, "y": y,
-        "use": "sig", "alg": ALGORITHM, "kid": kid,
-    });
+    to_json_certified(kid, published, &[])
+}
+
+/// The same with the certificates of the key in DER, its own first (RFC 7517 §4.7, §4.9). Without
+/// certificates there are no such members.
+#[must_use]
+pub fn to_json_certified(kid: &str, published: &PublishedKey, certificates: &[Vec<u8>]) -> String {
+    let mut jwk = numbers(&published.key);
+    let mut insert = |name: &str, value: Value| jwk.insert(name.to_owned(), value);
+    insert("use", Value::from("sig"));
+    insert("alg", Value::from(published.key.algorithm().name()));
+    insert("kid", Value::from(kid));
     let Validity {
         signs_from,
         retired_at,
     } = published.validity;
-    if let Value::Object(members) = &mut jwk {
-        for (name, moment) in [("nbf", signs_from), ("exp", retired_at)] {
-            if let Some(moment) = moment {
-                members.insert(name.to_owned(), Value::from(moment));
-            }
+    for (name, moment) in [("nbf", signs_from), ("exp", retired_at)] {
+        if let Some(moment) = moment {
+            insert(name, Value::from(moment));
         }
     }
-    jwk.to_string()
+    if let Some(own) = certificates.first() {
+        insert("x5c", x5c(certificates));
+        insert("x5t#S256", Value::from(URL_SAFE_NO_PAD.encode(sha256(own))));
+    }
+    Value::Object(jwk).to_string()
+}
+
+/// The members that are the key itself.
+fn numbers(key: &PublicKey) -> Map<String, Value> {
+    let members = match key.rsa() {
+        Some((n, e)) => json!({
+            "kty": "RSA", "n": URL_SAFE_NO_PAD.encode(n), "e": URL_SAFE_NO_PAD.encode(e),
+        }),
+        None => {
+            let (x, y) = key.coordinates_text().unwrap_or_default();
+            json!({"kty": "EC", "crv": "P-256", "x": x, "y": y})
+        }
+    };
+    match members {
+        Value::Object(members) => members,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Map::new()
+        }
+    }
 }
 
 impl KeySet {
     /// Reads a JWK Set of at most [`KEY_SET_BYTES_MAX`] bytes and [`KEYS_MAX`] keys.
     ///
-    /// Keys that are not for ES256 signatures, or have no `kid`, are passed over (RFC 7517 §5).
+    /// Keys that are not for ES256 or RS256 signatures, or have no `kid`, are passed over (RFC 7517 §5).
     ///
     /// # Errors
     /// [`VerifyError::KeySet`] when it is no key set, names a key twice, holds a private key, or a
-    /// P-256 key in it is no point of the curve or has a validity that cannot be read.
+    /// key in it is no point of P-256, no RSA key of 2048 to 8192 bits, or has a validity that cannot
+    /// be read.
     pub fn parse(text: &str) -> Result<Self, VerifyError> {
         Self::read(text).map_err(VerifyError::KeySet)
     }
@@ -95,11 +125,11 @@ impl KeySet {
             let Value::Object(jwk) = jwk else {
                 return Err("a key in it is no object".to_owned());
             };
-            let Some(kid) = es256_kid(jwk) else {
+            let Some((kid, algorithm)) = kid_for_signatures(jwk) else {
                 continue;
             };
-            let published =
-                published_key(jwk).map_err(|why| format!("key {}: {why}", quoted(kid)))?;
+            let published = published_key(jwk, algorithm)
+                .map_err(|why| format!("key {}: {why}", quoted(kid)))?;
             if keys.insert(kid.to_owned(), published).is_some() {
                 return Err(format!("key {} is in it twice", quoted(kid)));
             }
@@ -117,7 +147,7 @@ impl KeySet {
         })
     }
 
-    /// How many keys can check ES256 signatures.
+    /// How many keys can check signatures.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
@@ -130,8 +160,8 @@ impl KeySet {
     }
 }
 
-/// The name of a P-256 key for signatures; `None` for every other key.
-fn es256_kid(jwk: &Map<String, Value>) -> Option<&str> {
+/// The name of a key for ES256 or RS256 signatures, and which; `None` for every other key.
+fn kid_for_signatures(jwk: &Map<String, Value>) -> Option<(&str, Algorithm)> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
     let absent_or =
         |name: &str, wanted: &str| !jwk.contains_key(name) || text(name) == Some(wanted);
@@ -141,23 +171,30 @@ fn es256_kid(jwk: &Map<String, Value>) -> Option<&str> {
             .as_array()
             .is_some_and(|listed| listed.iter().any(|one| one.as_str() == Some("verify"))),
     };
-    let fits = text("kty") == Some("EC")
-        && text("crv") == Some("P-256")
-        && absent_or("use", "sig")
-        && absent_or("alg", ALGORITHM)
-        && may_verify;
-    text("kid").filter(|_| fits)
+    let algorithm = match (text("kty")?, text("crv")) {
+        ("EC", Some("P-256")) => Algorithm::Es256,
+        ("RSA", _) => Algorithm::Rs256,
+        _ => return None,
+    };
+    let fits = absent_or("use", "sig") && absent_or("alg", algorithm.name()) && may_verify;
+    Some((text("kid").filter(|_| fits)?, algorithm))
 }
 
-fn published_key(jwk: &Map<String, Value>) -> Result<PublishedKey, String> {
+fn published_key(jwk: &Map<String, Value>, algorithm: Algorithm) -> Result<PublishedKey, String> {
     // A signature of a key that everybody has proves nothing.
-    if jwk.contains_key("d") {
+    if ["d", "p", "q"].iter().any(|part| jwk.contains_key(*part)) {
         return Err("its private half is in the key set".to_owned());
     }
-    let key = coordinate(jwk, "x")
-        .zip(coordinate(jwk, "y"))
-        .and_then(|(x, y)| PublicKey::from_coordinates(&x, &y))
-        .ok_or("`x` and `y` are no point of P-256")?;
+    let key = match algorithm {
+        Algorithm::Es256 => coordinate(jwk, "x")
+            .zip(coordinate(jwk, "y"))
+            .and_then(|(x, y)| PublicKey::from_coordinates(&x, &y))
+            .ok_or("`x` and `y` are no point of P-256")?,
+        Algorithm::Rs256 => bytes(jwk, "n")
+            .zip(bytes(jwk, "e"))
+            .and_then(|(n, e)| PublicKey::from_rsa(&n, &e))
+            .ok_or("`n` and `e` are no RSA key of 2048 to 8192 bits")?,
+    };
     let validity = Validity {
         signs_from: moment(jwk, "nbf")?,
         retired_at: moment(jwk, "exp")?,
@@ -166,8 +203,12 @@ fn published_key(jwk: &Map<String, Value>) -> Result<PublishedKey, String> {
 }
 
 fn coordinate(jwk: &Map<String, Value>, name: &str) -> Option<[u8; COORDINATE_BYTES]> {
+    bytes(jwk, name)?.try_into().ok()
+}
+
+fn bytes(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
     let text = jwk.get(name)?.as_str()?;
-    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 fn moment(jwk: &Map<String, Value>, name: &str) -> Result<Option<i64>, String> {
@@ -187,7 +228,7 @@ mod tests {
 
     fn published(seed: u8) -> PublishedKey {
         PublishedKey {
-            key: *key(seed).public(),
+            key: key(seed).public().clone(),
             validity: Validity::default(),
         }
     }
@@ -225,14 +266,31 @@ mod tests {
         assert_eq!(names, ["kty", "crv", "x", "y", "use", "alg", "kid"]);
         assert_eq!(jwk["use"], "sig");
         assert_eq!(jwk["alg"], "ES256");
-        let (x, y) = key(1).public().coordinates_text();
+        let (x, y) = key(1).public().coordinates_text().unwrap();
         assert_eq!((x.len(), y.len()), (43, 43));
+    }
+
+    #[test]
+    fn an_rsa_key_survives_its_publication_with_its_certificate() {
+        let mut modulus = vec![0xa5; 256];
+        modulus[0] = 0x80;
+        let key = PublicKey::from_rsa(&modulus, &[1, 0, 1]).unwrap();
+        let validity = Validity::default();
+        let published = PublishedKey { key, validity };
+        let text = to_json_certified("r", &published, &[b"leaf".to_vec(), b"ca".to_vec()]);
+        let jwk: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&jwk["kty"], &jwk["alg"]), (&json!("RSA"), &json!("RS256")));
+        assert_eq!(jwk["e"], "AQAB");
+        assert_eq!(jwk["x5c"], json!(["bGVhZg==", "Y2E="]));
+        assert_eq!(jwk["x5t#S256"].as_str().unwrap().len(), 43);
+        let read = KeySet::parse(&set(&[text])).unwrap();
+        assert_eq!(read.get("r").unwrap(), &published);
     }
 
     #[test]
     fn keys_for_something_else_are_passed_over() {
         for (name, value) in [
-            ("kty", json!("RSA")),
+            ("kty", json!("oct")),
             ("crv", json!("P-384")),
             ("use", json!("enc")),
             ("use", Value::Null),
@@ -279,6 +337,10 @@ mod tests {
             (set(&many), "too many keys"),
             (set(&[one]) + &" ".repeat(KEY_SET_BYTES_MAX), "too large"),
             (with("d", json!("AA")), "a private key"),
+            (
+                with("kty", json!("RSA")).replace("ES256", "RS256"),
+                "RSA without numbers",
+            ),
             (with("x", json!("AA")), "a short coordinate"),
             (with("y", json!("A".repeat(43))), "not on the curve"),
             (with("x", Value::Null), "no coordinate"),

@@ -1,22 +1,22 @@
-//! Compact JWS with ES256 (RFC 7515, RFC 7518 §3.4): made and checked, nothing else.
+//! Compact JWS with ES256 or RS256 (RFC 7515, RFC 7518 §3.3, §3.4): made and checked, nothing else.
+//!
+//! Which of the two is a property of the key. A header that says another is refused.
 
 use dan_json::strict::json_object;
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};
 
 use crate::error::VerifyError;
-use crate::public_key::{PublicKey, SIGNATURE_BYTES};
+use crate::public_key::{Algorithm, PublicKey, RSA_BITS_MAX, RSA_BITS_MIN, SIGNATURE_BYTES};
 use crate::sign::Sign;
 
 /// Longest compact JWS that is read, in bytes.
 pub const COMPACT_BYTES_MAX: usize = 96 * 1024 * 1024;
-/// Longest encoded header that is read, in bytes.
-pub const HEADER_BYTES_MAX: usize = 4096;
-/// The only algorithm.
-pub const ALGORITHM: &str = "ES256";
+/// Longest encoded header that is read, in bytes. Certificates in `x5c` take most of it.
+pub const HEADER_BYTES_MAX: usize = 24 * 1024;
 
 const WHAT: &str = "a compact JWS";
 
@@ -40,11 +40,35 @@ impl Purpose {
     }
 }
 
-/// The encoded protected header `{"alg","typ","kid"}`. Made once a key, used for every signature.
+/// The encoded protected header `{"alg","typ","kid"}` of a key on P-256. Made once a key, used for
+/// every signature.
 #[must_use]
 pub fn header(purpose: Purpose, kid: &str) -> String {
-    let header = json!({"alg": ALGORITHM, "typ": purpose.typ(), "kid": kid});
+    header_of(purpose, Algorithm::Es256, kid, &[])
+}
+
+/// The same for any key, with its certificates in DER, its own first, as `x5c` (RFC 7515 §4.1.6).
+/// Without certificates there is no such member.
+#[must_use]
+pub fn header_of(
+    purpose: Purpose,
+    algorithm: Algorithm,
+    kid: &str,
+    certificates: &[Vec<u8>],
+) -> String {
+    let mut header = json!({"alg": algorithm.name(), "typ": purpose.typ(), "kid": kid});
+    if let Value::Object(members) = &mut header
+        && !certificates.is_empty()
+    {
+        members.insert("x5c".to_owned(), x5c(certificates));
+    }
     URL_SAFE_NO_PAD.encode(header.to_string())
+}
+
+/// Certificates as JSON has them: standard base64 with padding (RFC 7515 §4.1.6, RFC 7517 §4.7).
+pub(crate) fn x5c(certificates: &[Vec<u8>]) -> Value {
+    let texts = certificates.iter().map(|der| STANDARD.encode(der));
+    Value::from(texts.collect::<Vec<_>>())
 }
 
 /// `header`, as [`header`] made it, and `payload`, signed: `header.payload.signature`.
@@ -52,6 +76,14 @@ pub fn header(purpose: Purpose, kid: &str) -> String {
 /// # Errors
 /// Why the key did not sign.
 pub fn sign(header: &str, payload: &[u8], key: &dyn Sign) -> Result<String, String> {
+    let text = signing_input(header, payload);
+    let signature = key.sign(text.as_bytes())?;
+    Ok(attach(text, &signature))
+}
+
+/// What is signed: `header.payload` (RFC 7515 §5.1), with room for the signature of a P-256 key.
+#[must_use]
+pub fn signing_input(header: &str, payload: &[u8]) -> String {
     /// Two dots and 64 bytes in base64url.
     const AFTER_HEADER: usize = 2 + 86;
     let payload_chars = payload.len().div_ceil(3).saturating_mul(4);
@@ -60,26 +92,33 @@ pub fn sign(header: &str, payload: &[u8], key: &dyn Sign) -> Result<String, Stri
     text.push_str(header);
     text.push('.');
     URL_SAFE_NO_PAD.encode_string(payload, &mut text);
-    let signature = key.sign(text.as_bytes())?;
-    text.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut text);
-    Ok(text)
+    text
 }
 
-/// A compact JWS that says ES256. Not yet believed: see [`Jws::verify`].
+/// The compact JWS: what [`signing_input`] gave, and the signature over it.
+#[must_use]
+pub fn attach(mut signing_input: String, signature: &[u8]) -> String {
+    signing_input.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut signing_input);
+    signing_input
+}
+
+/// A compact JWS that says ES256 or RS256. Not yet believed: see [`Jws::verify`].
 pub struct Jws<'a> {
     /// Name of the key, from the protected header.
     pub kid: Option<String>,
     /// What it is for, from the protected header.
     pub typ: Option<String>,
+    /// What the header says; [`Jws::verify`] holds it against the key.
+    pub algorithm: Algorithm,
     signed: &'a str,
     payload: Vec<u8>,
-    signature: [u8; SIGNATURE_BYTES],
+    signature: Vec<u8>,
 }
 
 /// Takes a compact JWS apart.
 ///
-/// Refused: other algorithms than ES256, `crit`, `b64`, `zip`, a member named twice, padding, other
+/// Refused: other algorithms than ES256 and RS256, `crit`, `b64`, `zip`, a member named twice, padding, other
 /// alphabets, stray bits and white space in base64url. Keys and addresses of keys in the header
 /// (`jwk`, `jku`, `x5c`, `x5u`) are never looked at.
 ///
@@ -99,15 +138,12 @@ pub fn parse(text: &str) -> Result<Jws<'_>, VerifyError> {
         .split_once('.')
         .filter(|(_, payload)| !payload.contains('.'))
         .ok_or_else(|| VerifyError::malformed(WHAT, "it does not have three parts"))?;
-    let header = read_header(header)?;
-    let signature = decode(signature, "the signature")?;
-    let signature = signature.try_into().map_err(|bytes: Vec<u8>| {
-        let why = format!("an ES256 signature has 64 bytes, not {}", bytes.len());
-        VerifyError::malformed(WHAT, why)
-    })?;
+    let (header, algorithm) = read_header(header)?;
+    let signature = read_signature(signature, algorithm)?;
     Ok(Jws {
         kid: text_member(&header, "kid")?,
         typ: text_member(&header, "typ")?,
+        algorithm,
         signed,
         payload: decode(payload, "the payload")?,
         signature,
@@ -118,8 +154,19 @@ impl Jws<'_> {
     /// Believes it, if `key` made the signature: its payload.
     ///
     /// # Errors
-    /// [`VerifyError::BadSignature`].
+    /// [`VerifyError`]: `BadSignature`; `OtherAlgorithm` when the header says another one than the
+    /// key is for; `Unavailable` when this build cannot check it.
     pub fn verify(self, key: &PublicKey) -> Result<Vec<u8>, VerifyError> {
+        let wanted = key.algorithm();
+        if self.algorithm != wanted {
+            return Err(VerifyError::OtherAlgorithm {
+                found: self.algorithm,
+                wanted,
+            });
+        }
+        if !wanted.is_available() {
+            return Err(VerifyError::Unavailable { algorithm: wanted });
+        }
         if key.verifies(self.signed.as_bytes(), &self.signature) {
             Ok(self.payload)
         } else {
@@ -138,7 +185,7 @@ impl fmt::Debug for Jws<'_> {
     }
 }
 
-fn read_header(encoded: &str) -> Result<Map<String, Value>, VerifyError> {
+fn read_header(encoded: &str) -> Result<(Map<String, Value>, Algorithm), VerifyError> {
     if encoded.len() > HEADER_BYTES_MAX {
         return Err(VerifyError::TooLarge {
             what: "the header of the signature",
@@ -147,14 +194,12 @@ fn read_header(encoded: &str) -> Result<Map<String, Value>, VerifyError> {
     }
     let header = json_object(&decode(encoded, "the header")?)
         .map_err(|why| VerifyError::malformed(WHAT, format!("its header: {why}")))?;
-    match header.get("alg") {
-        Some(Value::String(found)) if found == ALGORITHM => {}
-        Some(Value::String(found)) => {
-            let found = found.clone();
-            return Err(VerifyError::Algorithm { found });
-        }
-        Some(_) | None => return Err(VerifyError::malformed(WHAT, "its header names no `alg`")),
-    }
+    let Some(Value::String(found)) = header.get("alg") else {
+        return Err(VerifyError::malformed(WHAT, "its header names no `alg`"));
+    };
+    let algorithm = Algorithm::from_name(found).ok_or_else(|| VerifyError::Algorithm {
+        found: found.clone(),
+    })?;
     if header.contains_key("crit") {
         return Err(VerifyError::Critical);
     }
@@ -165,7 +210,23 @@ fn read_header(encoded: &str) -> Result<Map<String, Value>, VerifyError> {
             return Err(VerifyError::malformed(WHAT, why));
         }
     }
-    Ok(header)
+    Ok((header, algorithm))
+}
+
+/// The signature, of a length that the algorithm can have.
+fn read_signature(encoded: &str, algorithm: Algorithm) -> Result<Vec<u8>, VerifyError> {
+    let signature = decode(encoded, "the signature")?;
+    let lengths = match algorithm {
+        Algorithm::Es256 => SIGNATURE_BYTES..=SIGNATURE_BYTES,
+        Algorithm::Rs256 => RSA_BITS_MIN / 8..=RSA_BITS_MAX / 8,
+    };
+    if lengths.contains(&signature.len()) {
+        return Ok(signature);
+    }
+    let (least, most) = (lengths.start(), lengths.end());
+    let length = signature.len();
+    let why = format!("an {algorithm} signature has {least} to {most} bytes, not {length}");
+    Err(VerifyError::malformed(WHAT, why))
 }
 
 fn text_member(header: &Map<String, Value>, name: &str) -> Result<Option<String>, VerifyError> {
@@ -251,14 +312,39 @@ mod tests {
     }
 
     #[test]
-    fn only_es256_is_read() {
+    fn only_es256_and_rs256_are_read() {
         for algorithm in [
-            "none", "None", "es256", "HS256", "RS256", "ES384", "ES256 ", "",
+            "none", "None", "es256", "HS256", "PS256", "RS384", "rs256", "ES384", "ES256 ", "",
         ] {
             let text = signed_with_header(&format!(r#"{{"alg":"{algorithm}"}}"#));
             let found = algorithm.to_owned();
             assert_eq!(parse(&text).unwrap_err(), VerifyError::Algorithm { found });
         }
+    }
+
+    #[test]
+    fn the_key_says_which_algorithm_it_is() {
+        let key = key(1);
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#);
+        let text = attach(signing_input(&header, b"{}"), &[1; RSA_BITS_MIN / 8]);
+        let outcome = parse(&text).unwrap().verify(key.public());
+        let found = Algorithm::Rs256;
+        let wanted = Algorithm::Es256;
+        assert_eq!(outcome, Err(VerifyError::OtherAlgorithm { found, wanted }));
+        for length in [64, RSA_BITS_MIN / 8 - 1, RSA_BITS_MAX / 8 + 1] {
+            let text = attach(signing_input(&header, b"{}"), &vec![1; length]);
+            assert!(parse(&text).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn certificates_stand_in_the_header_in_standard_base64() {
+        let chain = [vec![0xff, 0xfe], vec![1]];
+        let header = header_of(Purpose::Jwt, Algorithm::Rs256, "k", &chain);
+        assert_eq!(
+            URL_SAFE_NO_PAD.decode(header).unwrap(),
+            br#"{"alg":"RS256","typ":"JWT","kid":"k","x5c":["//4=","AQ=="]}"#
+        );
     }
 
     #[test]

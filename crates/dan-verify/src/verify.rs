@@ -17,8 +17,10 @@ use serde_json::{Map, Value};
 use crate::error::VerifyError;
 use crate::jwk::{KeySet, PublishedKey};
 use crate::jws::Purpose;
-use crate::{cbor, cose, jws};
+use crate::{cbor, cose, jws, payload};
 
+/// The member of a statement that has the digest of the body.
+const DIGEST: &str = "SHA256PayloadDigest";
 /// How much earlier than `nbf` an `iat` may be, in seconds: a statement is dated before it is signed.
 pub const EARLY_SECONDS_MAX: i64 = 60;
 
@@ -26,7 +28,7 @@ pub const EARLY_SECONDS_MAX: i64 = 60;
 #[derive(Clone, PartialEq)]
 pub struct Verified {
     /// The statement (`contracts.md` §6); in JOSE and COSE with the evidence as a further member,
-    /// `evidence` (JSON) or `evidence_base64`.
+    /// `evidence` or `evidence_base64`: [`payload`].
     pub claims: Map<String, Value>,
     /// Name of the key that signed.
     pub kid: String,
@@ -48,31 +50,29 @@ impl fmt::Debug for Verified {
 /// [`VerifyError`]: what does not hold.
 pub fn verify_detached(body: &[u8], signature: &str, jwks: &str) -> Result<Verified, VerifyError> {
     let verified = checked_jws(signature, jwks, Purpose::Jwt)?;
-    let Some(Value::String(stated)) = verified.claims.get("SHA256PayloadDigest") else {
-        return Err(VerifyError::NoDigest);
-    };
-    let actual = hex(&sha256(body));
-    if *stated != actual {
-        return Err(VerifyError::OtherBody {
-            stated: stated.clone(),
-            actual,
-        });
-    }
+    check_digest(&verified.claims, body)?;
     Ok(verified)
 }
 
-/// Checks the answer to `Accept: application/jose`, with a JWK Set.
+/// Checks the answer to `Accept: application/jose`, with a JWK Set, and that the evidence within is
+/// what the statement within has the digest of.
 ///
 /// White space around `text` is not part of it: files end with a line end.
 ///
 /// # Errors
 /// [`VerifyError`]: what does not hold.
 pub fn verify_jose(text: &str, jwks: &str) -> Result<Verified, VerifyError> {
-    checked_jws(text, jwks, Purpose::Jose)
+    let verified = checked_jws(text, jwks, Purpose::Jose)?;
+    let body = payload::body(&verified.claims).ok_or(VerifyError::NoEvidence)?;
+    check_digest(&verified.claims, &body)?;
+    Ok(verified)
 }
 
 /// Checks the answer to `Accept: application/cose`, with a JWK Set. Nothing may stand outside the
-/// signature.
+/// signature, and nothing be written in another than the one deterministic form.
+///
+/// `SHA256PayloadDigest` is held against the evidence where that is a byte string. A CBOR value does
+/// not tell how the JSON that it was made from was written; the signature covers the value itself.
 ///
 /// # Errors
 /// [`VerifyError`]: what does not hold.
@@ -92,7 +92,30 @@ pub fn verify_cose(bytes: &[u8], jwks: &str) -> Result<Verified, VerifyError> {
     let claims = cbor::object_from_cbor(&payload)
         .map_err(|why| VerifyError::malformed("a signed statement", why))?;
     check_time(&claims, &kid, published)?;
+    if claims.contains_key(payload::EVIDENCE_BASE64) {
+        let body = payload::body(&claims).ok_or(VerifyError::NoEvidence)?;
+        check_digest(&claims, &body)?;
+    } else if !claims.contains_key(payload::EVIDENCE) {
+        return Err(VerifyError::NoEvidence);
+    } else if !claims.contains_key(DIGEST) {
+        return Err(VerifyError::NoDigest);
+    }
     Ok(Verified { claims, kid })
+}
+
+/// `body` is what the statement has the digest of.
+fn check_digest(claims: &Map<String, Value>, body: &[u8]) -> Result<(), VerifyError> {
+    let Some(Value::String(stated)) = claims.get(DIGEST) else {
+        return Err(VerifyError::NoDigest);
+    };
+    let actual = hex(&sha256(body));
+    if *stated == actual {
+        return Ok(());
+    }
+    Err(VerifyError::OtherBody {
+        stated: stated.clone(),
+        actual,
+    })
 }
 
 fn checked_jws(text: &str, jwks: &str, purpose: Purpose) -> Result<Verified, VerifyError> {
@@ -153,6 +176,8 @@ fn check_time(
 mod tests {
     use super::*;
     use crate::jwk::{self, Validity};
+    use crate::payload::Evidence;
+    use crate::sign::Sign as _;
     use crate::testing::key;
 
     const BODY: &[u8] = b"{\"navn\":\"B\xc3\xa5t\"}";
@@ -166,7 +191,7 @@ mod tests {
 
     fn jwks(validity: Validity) -> String {
         let published = |seed| PublishedKey {
-            key: *key(seed).public(),
+            key: key(seed).public().clone(),
             validity,
         };
         let (one, two) = (published(1), published(2));
@@ -185,6 +210,46 @@ mod tests {
             &key(1),
         )
         .unwrap()
+    }
+
+    fn jose_of(evidence: Option<Evidence<'_>>) -> String {
+        let payload = payload::jose(&claims(), evidence).unwrap();
+        let header = jws::header(Purpose::Jose, "one");
+        jws::sign(&header, payload.as_bytes(), &key(1)).unwrap()
+    }
+
+    fn cose_of(evidence: Option<Evidence<'_>>) -> Vec<u8> {
+        let protected = cose::protected_header("one").unwrap();
+        let payload = payload::cose(&claims(), evidence).unwrap();
+        let signed = cose::signing_input(&protected, &payload).unwrap();
+        let signature = key(1).sign(&signed).unwrap();
+        cose::attach(&protected, &payload, &signature).unwrap()
+    }
+
+    #[test]
+    fn evidence_within_is_what_the_statement_within_says() {
+        for evidence in [Evidence::Json(BODY), Evidence::Bytes(BODY)] {
+            let verified = verify_jose(&jose_of(Some(evidence)), &open()).unwrap();
+            assert_eq!(payload::body(&verified.claims).unwrap(), BODY);
+            verify_cose(&cose_of(Some(evidence)), &open()).unwrap();
+        }
+        let other = b"{\"navn\":\"Bil\"}";
+        let is_other = |outcome| matches!(outcome, Err(VerifyError::OtherBody { .. }));
+        for evidence in [Evidence::Json(&other[..]), Evidence::Bytes(other)] {
+            assert!(is_other(verify_jose(&jose_of(Some(evidence)), &open())));
+        }
+        let bytes = cose_of(Some(Evidence::Bytes(other)));
+        assert!(is_other(verify_cose(&bytes, &open())));
+        let doubled = cose_of(Some(Evidence::Json(b"{\"a\":1,\"a\":1}")));
+        assert!(is_other(verify_cose(&doubled, &open())));
+    }
+
+    #[test]
+    fn a_statement_without_evidence_is_no_archive() {
+        let outcome = verify_jose(&jose_of(None), &open());
+        assert_eq!(outcome, Err(VerifyError::NoEvidence));
+        let outcome = verify_cose(&cose_of(None), &open());
+        assert_eq!(outcome, Err(VerifyError::NoEvidence));
     }
 
     #[test]
@@ -336,7 +401,7 @@ mod tests {
     #[test]
     fn a_cose_with_anything_outside_its_signature_is_refused() {
         let protected = cose::protected_header("one").unwrap();
-        let good = cose::sign(&protected, claims().as_bytes(), &key(1)).unwrap();
+        let good = cose_of(Some(Evidence::Json(BODY)));
         assert!(verify_cose(&good, &open()).is_ok());
         // The empty map behind the protected header becomes {99: 1}.
         let place = 2 + 1 + protected.len();

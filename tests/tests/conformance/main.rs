@@ -16,4 +16,5 @@ mod harvest;
 mod list;
 mod metadata;
 mod proof;
+mod streams;
 mod token;

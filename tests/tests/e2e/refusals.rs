@@ -33,13 +33,15 @@ async fn every_documented_refusal_ends_with_2_and_its_words() {
     let mut promised = promised();
     // Only a newer program makes such a database; the store's own tests hold it.
     promised.retain(|words| !words[0].starts_with("the database has schema version"));
-    let rsa = has_openssl();
-    if rsa {
-        let out = place.scratch.path("rsa.pem");
-        let lines = format!("openssl genrsa -out {} 2048", shown(&out));
+    if has_openssl() {
+        let folder = shown(place.scratch.folder());
+        let lines = format!(
+            "cd {folder}; openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+             -subj /CN=other -keyout other.pem -out other.crt"
+        );
         place.scratch.shell(&lines).await.exits(0);
     } else {
-        promised.retain(|words| words[0] != "this is an RSA key");
+        promised.retain(|words| words[0] != "the first certificate is not that of the key");
     }
     let count = promised.len();
     for words in promised {
@@ -88,9 +90,9 @@ fn spoil(place: &mut Place, words: &str, node: &Node) {
         "signing.keys is empty" => {
             place.set("signing", "keys", toml::Value::Array(Vec::new()));
         }
-        "this is an RSA key" => {
-            let key: Table = "key = { file = \"rsa.pem\" }".parse().unwrap();
-            place.set("signing", "keys", vec![key]);
+        "the first certificate is not that of the key" => {
+            let key = "key = { file = \"signing.pem\" }\ncertificate = \"other.crt\"";
+            place.set("signing", "keys", vec![key.parse::<Table>().unwrap()]);
         }
         "another node uses this database" => place.set("store", "url", "sqlite:data/dan.db"),
         "another store.subject_key" => {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::place::{DATASET, Place, harvest, has_openssl, shown};
 
 /// The key of an answer's signature, by its name.
-fn kid(answer: &Answer) -> String {
+pub(crate) fn kid(answer: &Answer) -> String {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let signature = answer.header("x-signature-jwt").unwrap();

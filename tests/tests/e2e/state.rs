@@ -20,14 +20,14 @@ use crate::stub::Address;
 const REFERENCE: &str = "journal-2026-0042";
 
 /// Runs `dan audit` with these words.
-async fn audit(place: &Place, words: &[&str]) -> String {
+pub(crate) async fn audit(place: &Place, words: &[&str]) -> String {
     let file = place.file();
     let arguments = [&["audit"], words, &["--config", shown(&file)]].concat();
     place.scratch.dan(&arguments).await.exits(0).stdout
 }
 
 /// Every row of the trail, oldest first, after its chain was found whole.
-async fn trail(place: &Place) -> Vec<Value> {
+pub(crate) async fn trail(place: &Place) -> Vec<Value> {
     let verified = audit(place, &["verify"]).await;
     assert!(verified.contains("the chain holds"), "{verified}");
     let rows = audit(place, &["export"]).await;

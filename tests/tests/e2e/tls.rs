@@ -1,7 +1,7 @@
 //! TLS by the node itself, asked with `openssl` and `curl`; without them a test says so and holds nothing.
 
 use dan_tests::client::Call;
-use dan_tests::consumer::COMPANY;
+use dan_tests::consumer::{COMPANY, DAN_TEST, OWNER};
 use dan_tests::node::{Node, until};
 use http::Method;
 use toml::Table;
@@ -116,6 +116,45 @@ async fn http_2_and_client_certificates_reach_the_routes() {
     ] {
         let said = curl(&place, &node, "server.pem", options).await;
         assert_eq!(said, expected, "{options}");
+    }
+}
+
+#[tokio::test]
+async fn the_trailer_of_a_large_answer_verifies_with_the_published_keys_over_both_protocols() {
+    if !has_openssl_and_curl() {
+        return;
+    }
+    let mut place = Place::new().await;
+    make_certificate(&place, "server").await;
+    serve_tls(&mut place, "");
+    let node = place.node().await;
+    let (_, key) = place.key(DAN_TEST, OWNER).await;
+    let token = place.sandbox.token(DAN_TEST.scope, OWNER).await;
+    for (protocol, end) in [
+        ("--http2", ""),
+        ("--http1.1 -H 'te: trailers'", ""),
+        ("--http2", "&slutt=brudd"),
+        ("--http1.1", "&slutt=brudd"),
+    ] {
+        let lines = format!(
+            "cd {}; curl='curl -sS --cacert server.pem'; root=https://{}\n\
+             $curl {protocol} -D head -o body -H 'ocp-apim-subscription-key: {key}' -H 'authorization: Bearer {token}' \
+             \"$root/v1/directharvest/DanTestFil?subject={COMPANY}&kib=5000{end}\"\n\
+             $curl -o keys $root/.well-known/jwks.json\n\
+             sed -n 's/^x-signature-jwt: //p' head | tr -d '\\r\\n' >signature\n\
+             dan verify --body body --signature signature --jwks keys",
+            shown(place.scratch.folder()),
+            node.address,
+        );
+        let ended = place.scratch.shell(&lines).await;
+        if end.is_empty() {
+            let body = std::fs::read(place.scratch.path("body")).unwrap();
+            assert_eq!(body.len(), 5000 * 1024);
+            ended.exits(0);
+        } else {
+            // A reset stream, or a body without its last chunk.
+            assert!(matches!(ended.code, Some(18 | 56 | 92)), "{ended:?}");
+        }
     }
 }
 

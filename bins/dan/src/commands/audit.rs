@@ -92,6 +92,9 @@ fn describe(row: &StoredAudit, show_persons: bool) -> Value {
             "delivered",
             json!({"sha256": hex(digest), "bytes": body_bytes}),
         ),
+        Phase::BrokenOff { body_bytes, code } => {
+            ("broken_off", json!({"bytes": body_bytes, "code": code}))
+        }
         Phase::Failed { code } => ("failed", json!({"code": code})),
     };
     let party = |party: &Option<Party>| {

@@ -98,11 +98,7 @@ fn loaded(folder: Option<&Path>, config: Option<&Config>) -> Result<Loaded, Misu
 }
 
 fn build(loaded: &Loaded, fetch: &Arc<dyn Fetch>, clock: &Arc<dyn Clock>) -> Catalog {
-    let ports = SourcePorts {
-        fetch: Arc::clone(fetch),
-        clock: Arc::clone(clock),
-        tokens: None,
-    };
+    let ports = SourcePorts::new(Arc::clone(fetch), Arc::clone(clock), None);
     Catalog::build(
         loaded.service_contexts(),
         loaded.supplies(&ports),

@@ -42,12 +42,26 @@ async fn run(command: Command) -> Ending {
         Command::Verify(args) => run_verify(args).await,
         Command::Keys { command } => run_keys(command).await,
         Command::SigningKey { command } => match command {
-            SigningKeyCommand::New { out } => signing_key::new(&out),
-            SigningKeyCommand::Rotate { config, out } => signing_key::rotate(&config, &out),
-            SigningKeyCommand::List { config } => signing_key::list(&config),
+            SigningKeyCommand::New { out, rsa } => signing_key::new(&out, rsa),
+            SigningKeyCommand::Rotate(args) => signing_key::rotate(&args),
+            SigningKeyCommand::List { config, jwks, json } => {
+                signing_key::list(&config, jwks, json)
+            }
         },
         Command::Catalog { command } => match command {
             CatalogCommand::Check { dir, json } => catalog::check(&dir, json),
+            CatalogCommand::Diff { old, new, json } => catalog::diff::run(&old, &new, json),
+            CatalogCommand::New {
+                name,
+                from_openapi,
+                path,
+                out,
+            } => catalog::draft::run(&catalog::draft::Wish {
+                name: &name,
+                openapi: &from_openapi,
+                path: path.as_deref(),
+                out: &out,
+            }),
             CatalogCommand::Explain(args) => explain::run(&args).await,
             CatalogCommand::Show {
                 dataset,

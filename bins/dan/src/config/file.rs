@@ -25,6 +25,7 @@ pub fn read(path: &Path) -> Result<Config, String> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
+    config.file = Some(path.to_path_buf());
     config.folder = folder.unwrap_or(Path::new(".")).to_path_buf();
     Ok(config)
 }
@@ -100,6 +101,14 @@ pub fn check(config: &Config) -> Result<(), String> {
              through a tunnel, or leave the token out and use `dan keys`",
             config.management.listen
         ));
+    }
+    for key in &config.signing.keys {
+        if key.key.is_some() == key.pkcs11.is_some() {
+            return Err(
+                "signing.keys[].key: a key lies in `key` or in `pkcs11`; give one of the two"
+                    .to_owned(),
+            );
+        }
     }
     for network in &config.server.behind_proxy {
         if dan_core::network::Network::parse(network).is_none() {
@@ -200,6 +209,19 @@ mod tests {
             ),
             ("[server.tls]\nclient_roots=\"a\"", "nobody brings"),
             ("[server.tls]\nclient_seid_v1=true", "client_seid_v1"),
+            ("[signing]\nkeys=[{kid=\"k\"}]", "one of the two"),
+            (
+                "[signing]\nkeys=[{key={file=\"k\"},pkcs11={module=\"m\",token=\"t\",label=\"l\",pin={env=\"P\"}}}]",
+                "one of the two",
+            ),
+            (
+                "[signing]\nkeys=[{pkcs11={module=\"m\",token=\"t\",label=\"l\",pin=\"1234\"}}]",
+                "line 2",
+            ),
+            (
+                "[signing]\nkeys=[{certifcate=\"c\"}]",
+                "did you mean `certificate`?",
+            ),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(word), "{error}");

@@ -57,8 +57,13 @@ keys! {
     "store.url" "sqlite:dan.db" "`sqlite:FILE`, or `memory:` for tests. A relative file lies in `--data-dir`, else beside the configuration file.";
     "store.subject_key" "required for sqlite" "32 random bytes as base64 (`openssl rand -base64 32`): national identity numbers are encrypted with it. Losing it loses them.";
     "store.durability" "process" "`process`: a killed process loses nothing. `power`: nor does a power cut.";
-    "signing.keys[].kid" "the key's thumbprint" "Identifier of the key in the published key set.";
-    "signing.keys[].key" "required" "PEM key on P-256, as a secret (`dan signing-key new`). The first signs, all are published.";
+    "signing.keys[].kid" "the key's thumbprint" "Identifier of the key in the published key set. The table is read again every ten seconds and on SIGHUP, with its files; one with a mistake leaves the keys that sign in force.";
+    "signing.keys[].key" "required without pkcs11" "PEM key, as a secret (`dan signing-key new`): P-256 signs ES256, RSA of 2048 to 8192 bits RS256. The first that is active signs, all are published. COSE is ES256 only: the first active P-256 key signs it.";
+    "signing.keys[].certificate" "none" "PEM chain of the key, its own certificate first, at most 4 of them and 6 KiB. It stands as `x5c` in the key set and in the header of every signature.";
+    "signing.keys[].pkcs11.module" "required without key" "Shared library that reaches a PKCS#11 token with the key, in a program built with the feature `pkcs11`.";
+    "signing.keys[].pkcs11.token" "required with module" "Label of the token.";
+    "signing.keys[].pkcs11.label" "required with module" "Label of the private key in the token, and of its public half.";
+    "signing.keys[].pkcs11.pin" "required with module" "PIN of the token's user, as a secret.";
     "signing.keys[].signs_from" "at once" "RFC 3339 moment from which the key signs; it is published at once, so that verifiers know it before.";
     "signing.keys[].retired_at" "none" "RFC 3339 moment from which the key does not sign; it stays published. The public half is enough then.";
     "settings.<name>" "none" "What catalogue files call `{setting.<name>}`.";

@@ -54,6 +54,9 @@ pub struct Config {
     /// The file's own folder.
     #[serde(skip)]
     pub folder: PathBuf,
+    /// The file itself; `None` where there is none.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// The public listener.
@@ -259,18 +262,48 @@ pub struct Signing {
     pub keys: Vec<SigningKey>,
 }
 
-/// One signing key.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// One signing key: `key` or `pkcs11`, one of the two.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct SigningKey {
     /// Identifier; absent means the key's thumbprint.
     pub kid: Option<String>,
-    /// PEM key, P-256.
-    pub key: SecretRef,
+    /// PEM key, P-256 or RSA.
+    pub key: Option<SecretRef>,
+    /// A key that lies in a PKCS#11 token.
+    pub pkcs11: Option<TokenKey>,
+    /// PEM chain, the key's own certificate first.
+    pub certificate: Option<PathBuf>,
     /// RFC 3339; published at once, signing from this moment on.
     pub signs_from: Option<String>,
     /// RFC 3339; not signing from this moment on, published for ever.
     pub retired_at: Option<String>,
+}
+
+impl SigningKey {
+    /// Where the key lies, in words.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match (&self.key, &self.pkcs11) {
+            (Some(key), _) => key.to_string(),
+            (None, Some(token)) => format!("token {}, label {}", token.token, token.label),
+            (None, None) => "nowhere".to_owned(),
+        }
+    }
+}
+
+/// A key in a PKCS#11 token.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenKey {
+    /// The shared library of the token.
+    pub module: PathBuf,
+    /// Label of the token.
+    pub token: String,
+    /// Label of the key.
+    pub label: String,
+    /// The user's PIN.
+    pub pin: SecretRef,
 }
 
 /// The entity register.

@@ -9,7 +9,8 @@ use dan_core::caller::{KeyProof, Proof};
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
     AccreditationFilter, ApiKeyRecord, AuthError, Authenticator as _, Batch, Clock,
-    IdempotencyRecord, KeyGrant, KeyUse, PortFuture, Store, StoreError, Stored, StoredAudit, Write,
+    IdempotencyRecord, KeyGrant, KeyUse, PortFuture, ProofRecord, Store, StoreError, Stored,
+    StoredAudit, Write,
 };
 use dan_core::secret::Secret;
 use dan_core::testkit::fakes::{CountingEntropy, FakeStore, START, StillClock, call_context};
@@ -237,6 +238,10 @@ impl Store for BrokenStore {
         _: OrgNumber,
         _: &'a [u8; 32],
     ) -> PortFuture<'a, Result<Option<IdempotencyRecord>, StoreError>> {
+        broken()
+    }
+
+    fn proof<'a>(&'a self, _: &'a str) -> PortFuture<'a, Result<Option<ProofRecord>, StoreError>> {
         broken()
     }
 

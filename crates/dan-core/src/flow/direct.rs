@@ -1,6 +1,6 @@
 //! Authorize and harvest in one call. Nothing is stored but the record.
 
-use super::release::{Envelope, Wish};
+use super::release::{Released, Wish};
 use super::{Call, Exchange};
 use crate::error::Fault;
 use crate::inquiry::Application;
@@ -16,17 +16,18 @@ impl Exchange {
         call: Call<'_>,
         application: Application,
         wish: Wish<'_>,
-    ) -> Result<Envelope, Fault> {
+    ) -> Result<Released, Fault> {
         let name = application
             .datasets
             .first()
             .map(|dataset| dataset.name.clone())
             .unwrap_or_default();
         let tokens = wish.tokens.clone();
-        match self.permit_direct(call, application, tokens).await {
-            Ok(permit) => {
-                self.fetch_and_release(permit, wish.presenter, call.ctx)
-                    .await
+        let permit = self.permit_direct(call, application, tokens).await;
+        match permit.and_then(|permit| self.formed(permit, wish.presenter)) {
+            Ok((permit, form)) => {
+                let shape = (wish.presenter, form);
+                self.fetch_and_release(permit, shape, call.ctx).await
             }
             Err(fault) => Err(self.refused_harvest(call, &name, None, fault).await),
         }

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::arrive::{AHEAD_BYTES, HELD_BYTES_MAX, arrive};
 use super::gate::Permit;
-use super::release::{Envelope, Presenter, Wish};
+use super::release::{Form, Presenter, Released, Wish};
+use super::stream::no_place;
 use super::{Call, Exchange, store_fault};
 use crate::accreditation::AccreditationId;
 use crate::audit::{Action, AuditRecord, Phase};
@@ -18,19 +20,20 @@ impl Exchange {
     /// Harvests one dataset of a stored grant (`wire-api.md` §4.7).
     ///
     /// # Errors
-    /// 1002, 1003, 1006, 1013, 1019, 1027 and the source's 3001 to 3003.
+    /// 1002, 1003, 1006, 1013, 1014, 1019, 1027 and the source's 3001 to 3003.
     pub async fn harvest(
         &self,
         call: Call<'_>,
         id: &str,
         dataset: &str,
         wish: Wish<'_>,
-    ) -> Result<Envelope, Fault> {
+    ) -> Result<Released, Fault> {
         let tokens: OfferedTokens = wish.tokens.clone();
-        match self.permit_stored(call, id, dataset, tokens).await {
-            Ok(permit) => {
-                self.fetch_and_release(permit, wish.presenter, call.ctx)
-                    .await
+        let permit = self.permit_stored(call, id, dataset, tokens).await;
+        match permit.and_then(|permit| self.formed(permit, wish.presenter)) {
+            Ok((permit, form)) => {
+                let shape = (wish.presenter, form);
+                self.fetch_and_release(permit, shape, call.ctx).await
             }
             Err(fault) => Err(self.refused_harvest(call, dataset, Some(id), fault).await),
         }
@@ -66,28 +69,48 @@ impl Exchange {
     pub(super) async fn fetch_and_release(
         &self,
         permit: Permit,
-        presenter: &dyn Presenter,
+        (presenter, form): (&dyn Presenter, Form),
         ctx: &CallContext,
-    ) -> Result<Envelope, Fault> {
+    ) -> Result<Released, Fault> {
+        let whole = form != Form::Plain || !presenter.streams();
         let intent = self.harvest_record(&permit, Phase::Intent, ctx);
         let batch = Batch(vec![Write::AppendAudit(Box::new(intent))]);
         let recorded = async { self.ports.store.commit(&batch).await.map_err(store_fault) };
-        let asked = async { Ok(ask(&permit, ctx).await) };
+        let asked = async { Ok(ask(&permit, whole, ctx).await) };
         let released = match tokio::try_join!(recorded, asked) {
-            Ok(((), Ok(harvest))) => self.release(&permit, harvest, presenter, ctx).await,
-            Ok(((), Err(fault))) | Err(fault) => Err(fault),
+            Ok(((), Ok(harvest))) => match harvest.evidence {
+                Evidence::Stream(arriving) => match self.recorder.place() {
+                    Some(place) => {
+                        let streamed = self.stream((place, permit), harvest.calls, arriving, ctx);
+                        return Ok(Released::Streamed(Box::new(streamed)));
+                    }
+                    None => Err((permit, no_place())),
+                },
+                Evidence::Values(_) | Evidence::Binary { .. } => {
+                    let shape = (presenter, form);
+                    let released = self.release(&permit, harvest, shape, ctx).await;
+                    released.map_err(|fault| (permit, fault))
+                }
+            },
+            Ok(((), Err(fault))) | Err(fault) => Err((permit, fault)),
         };
-        if let Err(fault) = &released {
-            self.meter.harvests_failed.count();
-            let failed = Phase::Failed {
-                code: fault.code.number(),
-            };
-            let record = self.harvest_record(&permit, failed, ctx);
-            self.recorder
-                .write(vec![Write::AppendAudit(Box::new(record))])
-                .await;
+        match released {
+            Ok(envelope) => Ok(Released::Whole(envelope)),
+            Err((permit, fault)) => Err(self.failed_harvest(&permit, fault, ctx).await),
         }
-        released
+    }
+
+    /// Records that an intent came to nothing.
+    async fn failed_harvest(&self, permit: &Permit, fault: Fault, ctx: &CallContext) -> Fault {
+        self.meter.harvests_failed.count();
+        let failed = Phase::Failed {
+            code: fault.code.number(),
+        };
+        let record = self.harvest_record(permit, failed, ctx);
+        self.recorder
+            .write(vec![Write::AppendAudit(Box::new(record))])
+            .await;
+        fault
     }
 
     pub(super) fn harvest_record(
@@ -119,7 +142,8 @@ impl Exchange {
     }
 }
 
-async fn ask(permit: &Permit, ctx: &CallContext) -> Result<Harvest, Fault> {
+/// What the source gives; `whole` where nothing of it may leave before all of it is here.
+async fn ask(permit: &Permit, whole: bool, ctx: &CallContext) -> Result<Harvest, Fault> {
     let dataset = &permit.offer().dataset;
     let limit = Duration::from_secs(u64::from(dataset.timeout_s()));
     // The time limit of the dataset and the deadline of the request: the earlier one holds.
@@ -131,8 +155,15 @@ async fn ask(permit: &Permit, ctx: &CallContext) -> Result<Harvest, Fault> {
         deadline,
     };
     let order = HarvestOrder::from_permit(permit);
-    let answer = timeout_at(deadline, permit.offer().source.harvest(&order, &ctx)).await;
-    match answer {
+    let bytes_max = if whole { HELD_BYTES_MAX } else { AHEAD_BYTES };
+    let answering = async {
+        let harvest = permit.offer().source.harvest(&order, &ctx).await?;
+        arrive(harvest, bytes_max, dataset).await
+    };
+    match timeout_at(deadline, answering).await {
+        Ok(Ok(harvest)) if whole && matches!(harvest.evidence, Evidence::Stream(_)) => {
+            Err(too_large_to_hold())
+        }
         Ok(Ok(mut harvest)) => {
             minimise(&mut harvest, permit);
             Ok(harvest)
@@ -153,7 +184,16 @@ fn minimise(harvest: &mut Harvest, permit: &Permit) {
     }
 }
 
-fn source_fault(error: SourceError) -> Fault {
+fn too_large_to_hold() -> Fault {
+    let text = format!(
+        "the answer is larger than {} MiB and leaves as a stream only; ask for it in its own media type, over HTTP/1.1 \
+        or HTTP/2",
+        HELD_BYTES_MAX >> 20
+    );
+    Fault::with(Code::InvalidAuthorizationRequest, text).status(406)
+}
+
+pub(super) fn source_fault(error: SourceError) -> Fault {
     let code = match error.failure {
         SourceFailure::Transient => Code::EvidenceSourceTransient,
         SourceFailure::Refused => Code::EvidenceSourcePermanentClient,

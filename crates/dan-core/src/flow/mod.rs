@@ -1,6 +1,7 @@
 //! [`Exchange`]: the use cases. A handler cannot reach round one to a port.
 
 mod admit;
+mod arrive;
 mod authenticate;
 mod decide;
 mod direct;
@@ -11,10 +12,12 @@ mod harvest;
 mod idempotent;
 mod list;
 mod open_data;
+mod proof;
 mod record;
 mod register;
 mod release;
 mod status;
+mod stream;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -24,6 +27,7 @@ mod withdraw;
 use std::sync::Arc;
 
 pub use admit::Unadmitted;
+pub use arrive::{AHEAD_BYTES, HELD_BYTES_MAX};
 pub use authenticate::{authenticate, prove};
 pub use decide::{check_before_rules, questions};
 pub use explain::{Explained, Explanation, explain};
@@ -31,9 +35,15 @@ pub use gate::Permit;
 pub use grant::Granted;
 pub use idempotent::{IDEMPOTENCY_MS, Idempotency, KEY_BYTES_MAX};
 pub use list::{LIST_COUNT_MAX, List, ListQuery, Listed, PAGE_COUNT_MAX};
+pub use proof::{PROOF_MS, PROOFS_MAX};
+pub use record::STREAMS_MAX;
 pub use register::{HIERARCHY_UNITS_MAX, Hierarchy, LEVELS_MAX};
-pub use release::{Answer, Envelope, Form, Presented, Presenter, Wish};
+pub use release::{Answer, Envelope, Form, Presented, Presenter, Released, Wish};
 pub use status::DatasetState;
+pub use stream::{
+    BrokenOff, FRAME_BYTES_MAX, Frame, SEAL_TIME_MAX, STREAM_IDLE_MAX, STREAM_TIME_MAX, Seal,
+    Streamed,
+};
 pub use sweep::SWEEP_COUNT_MAX;
 pub use usage::{PUBLIC_COUNT_MIN, Period, PublicCount};
 

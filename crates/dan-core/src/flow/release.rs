@@ -1,15 +1,16 @@
 //! Shape, sign, hand out. What leaves is what was hashed, byte for byte.
 
 use bytes::Bytes;
-use serde_json::Value;
 
-use super::Exchange;
 use super::gate::Permit;
-use crate::audit::Phase;
+use super::stream::Streamed;
+use super::{Exchange, Ports};
+use crate::audit::{AuditRecord, Phase};
+use crate::dataset::Dataset;
 use crate::error::{Code, Fault};
-use crate::evidence::{DatasetStatus, Evidence, Harvest};
+use crate::evidence::{DatasetStatus, Evidence, Harvest, SourceCall};
 use crate::inquiry::OfferedTokens;
-use crate::ports::{CallContext, EnvelopeFormat, SignError, Write};
+use crate::ports::{CallContext, EnvelopeFormat, EvidencePart, SignError, Signable, Write};
 use crate::statement::{
     SUBJECT_SALT_BYTES, Statement, hex, party_claim, sha256, source_claims, view_digest,
 };
@@ -61,12 +62,24 @@ pub struct Presented {
     pub media_type: Option<String>,
     /// The query that was applied, for the `view` of the statement.
     pub query: Option<String>,
-    /// How to wrap it.
-    pub form: Form,
 }
 
 /// Turns evidence into the bytes of an answer. Lives with the wire shapes, not here.
 pub trait Presenter: Send + Sync {
+    /// How to wrap an answer of this dataset; asked before anything happens.
+    ///
+    /// # Errors
+    /// 1014 with 406 when the client accepts no form that there is.
+    fn form(&self, dataset: &Dataset) -> Result<Form, Fault> {
+        let _ = dataset;
+        Ok(Form::Plain)
+    }
+
+    /// Whether the peer can be told at the end of an answer that it is whole. Else it gets no stream.
+    fn streams(&self) -> bool {
+        true
+    }
+
     /// Shapes the body.
     ///
     /// # Errors
@@ -74,7 +87,27 @@ pub trait Presenter: Send + Sync {
     fn present(&self, answer: &Answer<'_>) -> Result<Presented, Fault>;
 }
 
-/// A signed answer, ready to leave; its intent is durable.
+/// An answer that may leave; its intent is durable.
+#[derive(Debug)]
+pub enum Released {
+    /// All of it is here.
+    Whole(Envelope),
+    /// It is still arriving, and is signed at its end.
+    Streamed(Box<Streamed>),
+}
+
+impl Released {
+    /// The answer where it is whole.
+    #[must_use]
+    pub fn whole(self) -> Option<Envelope> {
+        match self {
+            Self::Whole(envelope) => Some(envelope),
+            Self::Streamed(_) => None,
+        }
+    }
+}
+
+/// A signed answer, ready to leave.
 #[derive(Debug)]
 pub struct Envelope {
     /// Exactly these bytes.
@@ -87,12 +120,44 @@ pub struct Envelope {
     pub signature: String,
 }
 
+impl Form {
+    /// How it is signed, and its media type; `None` for the plain form.
+    const fn envelope(self) -> Option<(EnvelopeFormat, &'static str)> {
+        match self {
+            Self::Plain => None,
+            Self::Jose => Some((EnvelopeFormat::Jose, "application/jose")),
+            Self::Cose => Some((EnvelopeFormat::Cose, "application/cose")),
+        }
+    }
+}
+
 impl Exchange {
+    /// The permit with the form its answer is to have; asked before anything happens.
+    pub(super) fn formed(
+        &self,
+        permit: Permit,
+        presenter: &dyn Presenter,
+    ) -> Result<(Permit, Form), Fault> {
+        let form = presenter.form(&permit.offer().dataset)?;
+        self.check_signable(form)?;
+        Ok((permit, form))
+    }
+
+    /// Whether there is a key for it.
+    fn check_signable(&self, form: Form) -> Result<(), Fault> {
+        match form.envelope() {
+            Some((format, media_type)) if !self.ports.signer.can_sign(format, self.now()) => {
+                Err(not_signable(media_type))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     pub(super) async fn release(
         &self,
         permit: &Permit,
         harvest: Harvest,
-        presenter: &dyn Presenter,
+        (presenter, form): (&dyn Presenter, Form),
         ctx: &CallContext,
     ) -> Result<Envelope, Fault> {
         let presented = presenter.present(&Answer {
@@ -102,19 +167,11 @@ impl Exchange {
             valid_to: permit.valid_to(),
             evidence: &harvest.evidence,
         })?;
-        let presented = self.wrap(permit, &harvest, presented, ctx).await?;
+        let presented = self.wrap(permit, &harvest, (presented, form), ctx).await?;
         let digest = sha256(&presented.body);
-        let statement = self.statement(permit, &harvest, &presented, ctx);
-        let claims = to_json(&statement)?;
-        let now = self.now();
-        let signature = self
-            .ports
-            .signer
-            .sign(claims.as_bytes(), EnvelopeFormat::Jwt, now, ctx)
-            .await
-            .map_err(sign_fault)?;
-        let signature = String::from_utf8(signature)
-            .map_err(|error| Fault::new(Code::InternalServerError).because(error))?;
+        let said = Said::of(permit, &harvest, &presented, ctx);
+        let claims = statement(&self.ports, &self.settings.public_url, &said);
+        let signature = sign_statement(&self.ports, &claims, ctx).await?;
         self.record_delivery(permit, digest, presented.body.len(), ctx)
             .await;
         Ok(Envelope {
@@ -130,21 +187,24 @@ impl Exchange {
         &self,
         permit: &Permit,
         harvest: &Harvest,
-        presented: Presented,
+        (presented, form): (Presented, Form),
         ctx: &CallContext,
     ) -> Result<Presented, Fault> {
-        let (format, media_type) = match presented.form {
-            Form::Plain => return Ok(presented),
-            Form::Jose => (EnvelopeFormat::Jose, "application/jose"),
-            Form::Cose => (EnvelopeFormat::Cose, "application/cose"),
+        let Some((format, media_type)) = form.envelope() else {
+            return Ok(presented);
         };
-        let statement = self.statement(permit, harvest, &presented, ctx);
-        let payload = payload_of(&statement, &presented)?;
         let now = self.now();
+        self.check_signable(form)?;
+        let said = Said::of(permit, harvest, &presented, ctx);
+        let statement = to_json(&statement(&self.ports, &self.settings.public_url, &said))?;
+        let signable = Signable {
+            statement: &statement,
+            evidence: Some(evidence_part(&presented)),
+        };
         let body = self
             .ports
             .signer
-            .sign(payload.as_bytes(), format, now, ctx)
+            .sign(signable, format, now, ctx)
             .await
             .map_err(sign_fault)?;
         Ok(Presented {
@@ -152,46 +212,6 @@ impl Exchange {
             media_type: Some(media_type.to_owned()),
             ..presented
         })
-    }
-
-    fn statement(
-        &self,
-        permit: &Permit,
-        harvest: &Harvest,
-        presented: &Presented,
-        ctx: &CallContext,
-    ) -> Statement {
-        let now = self.now();
-        let mut salt = [0; SUBJECT_SALT_BYTES];
-        self.ports.entropy.fill(&mut salt);
-        let (sub, sub_salt) = permit.subject().map_or((None, None), |party| {
-            let (claim, salt) = party_claim(party, salt);
-            (Some(claim), salt)
-        });
-        let (retrieved_at, source_digest, sources) = source_claims(&harvest.calls, now);
-        Statement {
-            payload_digest: hex(&sha256(&presented.body)),
-            iss: self.settings.public_url.clone(),
-            iat: now.as_seconds(),
-            jti: ctx.request_id.to_string(),
-            aud: permit.owner().map(|owner| owner.actor_id()),
-            sub,
-            sub_salt,
-            dataset: permit.offer().name.clone(),
-            context: permit.context().map(str::to_owned),
-            accreditation: permit
-                .accreditation()
-                .filter(|_| permit.is_stored())
-                .map(str::to_owned),
-            requestor: permit.requestor().map(|party| party_claim(party, salt).0),
-            legal_basis: permit.basis().to_vec(),
-            retrieved_at,
-            source: permit.offer().dataset.publisher.clone(),
-            source_digest,
-            sources,
-            view: view_digest(&permit.offer().dataset.mapping, presented.query.as_deref()),
-            media_type: presented.media_type.clone().unwrap_or_default(),
-        }
     }
 
     async fn record_delivery(
@@ -204,15 +224,7 @@ impl Exchange {
         self.meter.harvests.count();
         let body_bytes = u64::try_from(body_bytes).unwrap_or(u64::MAX);
         let record = self.harvest_record(permit, Phase::Delivered { digest, body_bytes }, ctx);
-        let counted = UsageKey {
-            month: month_of(record.at),
-            context: record.context.clone(),
-            dataset: record.dataset.clone(),
-            owner: record
-                .owner
-                .map(|owner| owner.to_string())
-                .unwrap_or_default(),
-        };
+        let counted = usage_key(&record);
         let writes = vec![
             Write::AppendAudit(Box::new(record)),
             Write::CountUse(counted),
@@ -221,33 +233,119 @@ impl Exchange {
     }
 }
 
-/// The statement with the body as a further member: JSON as it is, anything else as base64.
-fn payload_of(statement: &Statement, presented: &Presented) -> Result<String, Fault> {
-    let broken = |error: serde_json::Error| Fault::new(Code::InternalServerError).because(error);
-    let Value::Object(mut members) = serde_json::to_value(statement).map_err(broken)? else {
-        return Err(Fault::new(Code::InternalServerError));
-    };
-    let (name, evidence) = evidence_member(presented);
-    members.insert(name.to_owned(), evidence);
-    to_json(&members)
+/// Under what a delivery counts.
+pub(super) fn usage_key(record: &AuditRecord) -> UsageKey {
+    UsageKey {
+        month: month_of(record.at),
+        context: record.context.clone(),
+        dataset: record.dataset.clone(),
+        owner: record
+            .owner
+            .map(|owner| owner.to_string())
+            .unwrap_or_default(),
+    }
 }
 
-/// JSON stands as it is only where it comes out byte for byte as it was answered: numbers written
-/// otherwise, spaces or a member that stands twice would not match `payload_digest`.
-fn evidence_member(presented: &Presented) -> (&'static str, Value) {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    let is_json = presented.media_type.as_deref() == Some("application/json");
-    let read = is_json
-        .then(|| serde_json::from_slice::<Value>(&presented.body).ok())
-        .flatten();
-    match read {
-        Some(value) if value.to_string().as_bytes() == &presented.body[..] => ("evidence", value),
-        _ => (
-            "evidence_base64",
-            Value::from(STANDARD.encode(&presented.body)),
-        ),
+/// What a statement is about.
+pub(super) struct Said<'a> {
+    pub(super) permit: &'a Permit,
+    pub(super) calls: &'a [SourceCall],
+    /// SHA-256 of the body.
+    pub(super) digest: [u8; 32],
+    /// Of the body; `None` for an empty one.
+    pub(super) media_type: Option<&'a str>,
+    pub(super) query: Option<&'a str>,
+    pub(super) request_id: &'a str,
+}
+
+impl<'a> Said<'a> {
+    fn of(
+        permit: &'a Permit,
+        harvest: &'a Harvest,
+        presented: &'a Presented,
+        ctx: &'a CallContext,
+    ) -> Self {
+        Self {
+            permit,
+            calls: &harvest.calls,
+            digest: sha256(&presented.body),
+            media_type: presented.media_type.as_deref(),
+            query: presented.query.as_deref(),
+            request_id: &ctx.request_id,
+        }
     }
+}
+
+/// The claims of `contracts.md` §6.
+pub(super) fn statement(ports: &Ports, public_url: &str, said: &Said<'_>) -> Statement {
+    let now = ports.clock.now();
+    let permit = said.permit;
+    let mut salt = [0; SUBJECT_SALT_BYTES];
+    ports.entropy.fill(&mut salt);
+    let (sub, sub_salt) = permit.subject().map_or((None, None), |party| {
+        let (claim, salt) = party_claim(party, salt);
+        (Some(claim), salt)
+    });
+    let (retrieved_at, source_digest, sources) = source_claims(said.calls, now);
+    Statement {
+        payload_digest: hex(&said.digest),
+        iss: public_url.to_owned(),
+        iat: now.as_seconds(),
+        jti: said.request_id.to_owned(),
+        aud: permit.owner().map(|owner| owner.actor_id()),
+        sub,
+        sub_salt,
+        dataset: permit.offer().name.clone(),
+        context: permit.context().map(str::to_owned),
+        accreditation: permit
+            .accreditation()
+            .filter(|_| permit.is_stored())
+            .map(str::to_owned),
+        requestor: permit.requestor().map(|party| party_claim(party, salt).0),
+        legal_basis: permit.basis().to_vec(),
+        retrieved_at,
+        source: permit.offer().dataset.publisher.clone(),
+        source_digest,
+        sources,
+        view: view_digest(&permit.offer().dataset.mapping, said.query),
+        media_type: said.media_type.unwrap_or_default().to_owned(),
+    }
+}
+
+/// The value of `X-Signature-JWT`.
+pub(super) async fn sign_statement(
+    ports: &Ports,
+    statement: &Statement,
+    ctx: &CallContext,
+) -> Result<String, Fault> {
+    let claims = to_json(statement)?;
+    let now = ports.clock.now();
+    let signing = ports
+        .signer
+        .sign(claims.as_str().into(), EnvelopeFormat::Jwt, now, ctx);
+    let signature = signing.await.map_err(sign_fault)?;
+    String::from_utf8(signature)
+        .map_err(|error| Fault::new(Code::InternalServerError).because(error))
+}
+
+/// The body as the signer is to take it.
+fn evidence_part(presented: &Presented) -> EvidencePart<'_> {
+    if presented.media_type.as_deref() == Some("application/json") {
+        EvidencePart::Json(&presented.body)
+    } else {
+        EvidencePart::Bytes(&presented.body)
+    }
+}
+
+/// No key of this node makes what the client asks for; another form it can have.
+fn not_signable(media_type: &str) -> Fault {
+    /// RFC 9110 §15.5.7.
+    const NOT_ACCEPTABLE: u16 = 406;
+    let text = format!(
+        "this node has no key that signs {media_type}; ask for application/jose, or leave Accept out and take the \
+         signature from X-Signature-JWT"
+    );
+    Fault::with(Code::InvalidEvidenceRequest, text).status(NOT_ACCEPTABLE)
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String, Fault> {
@@ -257,32 +355,4 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, Fault> {
 
 fn sign_fault(error: SignError) -> Fault {
     Fault::with(Code::InternalServerError, "the answer could not be signed").because(error.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn evidence_stands_as_json_only_where_it_comes_out_as_it_was_answered() {
-        for (body, expected) in [
-            (r#"{"b":1,"a":"sj\u00f8"}"#, "evidence_base64"),
-            (r#"{"b":1,"a":[true,null,"x"]}"#, "evidence"),
-            ("null", "evidence"),
-            (r#"{"a": 1}"#, "evidence_base64"),
-            (r#"{"a":1,"a":2}"#, "evidence_base64"),
-            (r#"{"a":1E2}"#, "evidence_base64"),
-            (r#"{"a":123456789012345678901234567890}"#, "evidence_base64"),
-            ("{", "evidence_base64"),
-            ("", "evidence_base64"),
-        ] {
-            let presented = Presented {
-                body: Bytes::from_static(body.as_bytes()),
-                media_type: Some("application/json".to_owned()),
-                query: None,
-                form: Form::Plain,
-            };
-            assert_eq!(evidence_member(&presented).0, expected, "{body}");
-        }
-    }
 }

@@ -11,7 +11,7 @@ pub const SWEEP_COUNT_MAX: u32 = 500;
 
 impl Exchange {
     /// Purges grants whose validity ended more than `retention_days` of the settings ago, and
-    /// forgets expired idempotency keys. Returns how many grants were purged. May be called again
+    /// forgets expired idempotency keys and proofs. Returns how many grants were purged. May be called again
     /// at any time, also beside other nodes: a grant that somebody else changed is left for the
     /// next round.
     ///
@@ -36,7 +36,10 @@ impl Exchange {
                 Err(error) => return Err(store_fault(error)),
             }
         }
-        let forget = Batch(vec![Write::ForgetIdempotency(now)]);
+        let forget = Batch(vec![
+            Write::ForgetIdempotency(now),
+            Write::ForgetProofs(now),
+        ]);
         self.ports
             .store
             .commit(&forget)

@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::{CallContext, PortFuture};
+use crate::parts::{BoxParts, Ready};
 use crate::secret::Secret;
 
 /// HTTP methods that sources and authorities are asked with.
@@ -98,6 +99,26 @@ impl fmt::Debug for FetchReply {
     }
 }
 
+/// What began to come back, whatever the status.
+pub struct FetchStream {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`, if any.
+    pub media_type: Option<String>,
+    /// `Retry-After` in seconds, if any.
+    pub retry_after_s: Option<u32>,
+    /// The body. It ends with [`FetchError::TooLarge`] where there is more than `reply_bytes_max`, and with
+    /// [`FetchError::Network`] where it is cut short. How long it may take is for its reader to say.
+    pub body: BoxParts<FetchError>,
+}
+
+/// Shows the status; never the body.
+impl fmt::Debug for FetchStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FetchStream({})", self.status)
+    }
+}
+
 /// Why nothing came back. Texts never hold the address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FetchError {
@@ -134,4 +155,25 @@ pub trait Fetch: Send + Sync {
         request: FetchRequest,
         ctx: &'a CallContext,
     ) -> PortFuture<'a, Result<FetchReply, FetchError>>;
+
+    /// Sends one request and reads the head of the answer, within `ctx.deadline`; the body follows as it is asked for.
+    /// Dropping either closes the exchange. An implementation that has no streams holds the body instead.
+    ///
+    /// # Errors
+    /// As [`Fetch::fetch`].
+    fn open<'a>(
+        &'a self,
+        request: FetchRequest,
+        ctx: &'a CallContext,
+    ) -> PortFuture<'a, Result<FetchStream, FetchError>> {
+        Box::pin(async move {
+            let reply = self.fetch(request, ctx).await?;
+            Ok(FetchStream {
+                status: reply.status,
+                media_type: reply.media_type,
+                retry_after_s: reply.retry_after_s,
+                body: Ready::of([reply.body]),
+            })
+        })
+    }
 }

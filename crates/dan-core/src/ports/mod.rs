@@ -20,16 +20,16 @@ pub use auth::{AuthError, Authenticator, ClientCertificate, Credentials};
 pub use clock::{Clock, Entropy, random_id};
 pub use consents::{ConsentError, ConsentState, Consents};
 pub use facts::{Fact, FactError, FactQuery, FactTable, Facts, Unit};
-pub use fetch::{Fetch, FetchError, FetchReply, FetchRequest, Method};
+pub use fetch::{Fetch, FetchError, FetchReply, FetchRequest, FetchStream, Method};
 pub use keys::{
     IssuedKey, KEY_LIST_MAX, KEY_NAME_CHARS_MAX, KeyDesk, KeyError, KeyGrant, ListedKey,
     OVERLAP_DAYS_MAX,
 };
-pub use sign::{EnvelopeFormat, SignError, Signer};
+pub use sign::{EnvelopeFormat, EvidencePart, SignError, Signable, Signer};
 pub use source::{HarvestOrder, Source, SourceError, SourceFailure};
 pub use store::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, Store, StoreError,
-    Stored, StoredAudit, Write,
+    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, ProofRecord, Store,
+    StoreError, Stored, StoredAudit, Write,
 };
 
 /// What every port method returns: a boxed future, so that ports are plain `Arc<dyn …>`.

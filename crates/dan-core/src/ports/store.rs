@@ -58,6 +58,20 @@ pub struct IdempotencyRecord {
     pub expires: Timestamp,
 }
 
+/// The signed statement of an answer that left as a stream, for those who could not read it at its end. Never the
+/// evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProofRecord {
+    /// Identifier of the release, the `jti` of the statement.
+    pub id: String,
+    /// Whom the answer was for; `None` for open data.
+    pub owner: Option<OrgNumber>,
+    /// The compact JWS, as `X-Signature-JWT` has it.
+    pub statement: String,
+    /// Not given out from this moment on.
+    pub expires: Timestamp,
+}
+
 /// An API key, as it is kept: never the key itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeyRecord {
@@ -168,6 +182,15 @@ pub enum Write {
     },
     /// Forgets every remembered application that expired before this moment.
     ForgetIdempotency(Timestamp),
+    /// Keeps a proof. [`StoreError::Conflict`] when there is one of the same release.
+    KeepProof {
+        /// What to keep.
+        value: Box<ProofRecord>,
+        /// Only so many of those kept last stay, this one among them: the oldest go. At least 1.
+        count_max: u32,
+    },
+    /// Forgets every proof that expired before this moment.
+    ForgetProofs(Timestamp),
 }
 
 impl Write {
@@ -245,6 +268,12 @@ pub trait Store: Send + Sync {
         owner: OrgNumber,
         key_digest: &'a [u8; 32],
     ) -> PortFuture<'a, Result<Option<IdempotencyRecord>, StoreError>>;
+
+    /// The proof of a release, whoever it was for, and whether or not it has expired.
+    ///
+    /// # Errors
+    /// [`StoreError`]; "not there" is `None`.
+    fn proof<'a>(&'a self, id: &'a str) -> PortFuture<'a, Result<Option<ProofRecord>, StoreError>>;
 
     /// An API key by its public identifier.
     ///

@@ -100,6 +100,7 @@ pub fn dataset(name: &str) -> Dataset {
         asynchronous: false,
         valid_days_max: None,
         timeout_s: None,
+        bytes_max: None,
         source_scopes: None,
         license: None,
         valid_from: None,

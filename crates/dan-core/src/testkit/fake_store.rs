@@ -1,6 +1,6 @@
 //! A stand-in for the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
 use super::fakes::lock;
@@ -8,8 +8,8 @@ use crate::accreditation::{Accreditation, AccreditationId};
 use crate::audit::{AuditRecord, link};
 use crate::party::OrgNumber;
 use crate::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, PortFuture, Store,
-    StoreError, Stored, StoredAudit, Write,
+    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, PortFuture,
+    ProofRecord, Store, StoreError, Stored, StoredAudit, Write,
 };
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, UsageRow};
@@ -28,6 +28,9 @@ struct State {
     keys: BTreeMap<String, ApiKeyRecord>,
     key_uses: BTreeMap<String, KeyUse>,
     remembered: BTreeMap<(OrgNumber, [u8; 32]), IdempotencyRecord>,
+    /// In the order they were kept.
+    proofs: VecDeque<(u64, ProofRecord)>,
+    proofs_ever: u64,
     down: bool,
     keys_unreadable: bool,
 }
@@ -112,7 +115,22 @@ impl State {
             Write::ForgetIdempotency(before) => {
                 self.remembered.retain(|_, known| known.expires >= *before);
             }
+            Write::KeepProof { value, count_max } => self.keep_proof(value, *count_max)?,
+            Write::ForgetProofs(before) => {
+                self.proofs.retain(|(_, known)| known.expires >= *before);
+            }
         }
+        Ok(())
+    }
+
+    fn keep_proof(&mut self, value: &ProofRecord, count_max: u32) -> Result<(), StoreError> {
+        if self.proofs.iter().any(|(_, known)| known.id == value.id) {
+            return Err(StoreError::Conflict);
+        }
+        self.proofs_ever = self.proofs_ever.saturating_add(1);
+        self.proofs.push_back((self.proofs_ever, value.clone()));
+        let gone = self.proofs_ever.saturating_sub(u64::from(count_max.max(1)));
+        self.proofs.retain(|(number, _)| *number > gone);
         Ok(())
     }
 
@@ -192,6 +210,14 @@ impl Store for FakeStore {
                 .remembered
                 .get(&(owner, *key_digest))
                 .cloned())
+        })
+    }
+
+    fn proof<'a>(&'a self, id: &'a str) -> PortFuture<'a, Result<Option<ProofRecord>, StoreError>> {
+        Box::pin(async move {
+            let state = lock(&self.state);
+            let found = state.proofs.iter().find(|(_, known)| known.id == id);
+            Ok(found.map(|(_, known)| known.clone()))
         })
     }
 

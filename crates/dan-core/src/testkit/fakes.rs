@@ -13,14 +13,15 @@ pub use super::fake_store::FakeStore;
 use crate::accreditation::Accreditation;
 use crate::catalog::{Catalog, CatalogHandle};
 use crate::dataset::ValueType;
-use crate::evidence::{Evidence, EvidenceValue, Harvest, SourceCall};
+use crate::evidence::{Arriving, Evidence, EvidenceValue, Harvest, SourceCall};
 use crate::flow::{Ports, Settings};
 use crate::inquiry::ValidityDays;
+use crate::parts::BoxParts;
 use crate::party::Realm;
 use crate::ports::{
-    CallContext, Clock, ConsentError, ConsentState, Consents, Entropy, EnvelopeFormat, Fact,
-    FactError, FactQuery, Facts, HarvestOrder, PortFuture, SignError, Signer, Source, SourceError,
-    Unit,
+    CallContext, Clock, ConsentError, ConsentState, Consents, Entropy, EnvelopeFormat,
+    EvidencePart, Fact, FactError, FactQuery, Facts, HarvestOrder, PortFuture, SignError, Signable,
+    Signer, Source, SourceError, Unit,
 };
 use crate::time::Timestamp;
 
@@ -165,6 +166,7 @@ impl Consents for FakeConsents {
 /// A source that answers what it is told, and counts.
 pub struct FakeSource {
     answer: Mutex<Result<Value, SourceError>>,
+    arriving: Mutex<Option<BoxParts<SourceError>>>,
     asked: AtomicU64,
 }
 
@@ -172,6 +174,7 @@ impl Default for FakeSource {
     fn default() -> Self {
         Self {
             answer: Mutex::new(Ok(Value::from("svar"))),
+            arriving: Mutex::new(None),
             asked: AtomicU64::new(0),
         }
     }
@@ -181,6 +184,11 @@ impl FakeSource {
     /// From now on it answers this as the value `navn`, plus a value nobody declared.
     pub fn set(&self, answer: Result<Value, SourceError>) {
         *lock(&self.answer) = answer;
+    }
+
+    /// The next time it is asked it sends these bytes.
+    pub fn send(&self, parts: BoxParts<SourceError>) {
+        *lock(&self.arriving) = Some(parts);
     }
 
     /// How often it was asked.
@@ -202,6 +210,18 @@ impl Source for FakeSource {
     ) -> PortFuture<'a, Result<Harvest, SourceError>> {
         Box::pin(async move {
             self.asked.fetch_add(1, Ordering::SeqCst);
+            let arriving = lock(&self.arriving).take();
+            if let Some(parts) = arriving {
+                return Ok(Harvest {
+                    evidence: Evidence::Stream(Arriving {
+                        parts,
+                        media_type: "application/zip".to_owned(),
+                        call: "c".to_owned(),
+                        retrieved_at: START,
+                    }),
+                    calls: Vec::new(),
+                });
+            }
             let answer = lock(&self.answer).clone()?;
             let value = |name: &str, value: Value| EvidenceValue {
                 name: name.to_owned(),
@@ -230,7 +250,7 @@ impl Source for FakeSource {
     }
 }
 
-/// Signs nothing: `header.payload.signature` with the payload in clear.
+/// Signs nothing: the format, a dot, the statement in clear, and behind a space the evidence.
 #[derive(Debug, Default)]
 pub struct FakeSigner;
 
@@ -239,15 +259,22 @@ impl Signer for FakeSigner {
         r#"{"keys":[]}"#.to_owned()
     }
 
+    fn can_sign(&self, _format: EnvelopeFormat, _now: Timestamp) -> bool {
+        true
+    }
+
     fn sign<'a>(
         &'a self,
-        payload: &'a [u8],
+        signable: Signable<'a>,
         format: EnvelopeFormat,
         _now: Timestamp,
         _ctx: &'a CallContext,
     ) -> PortFuture<'a, Result<Vec<u8>, SignError>> {
-        let mut text = format!("{format:?}.").into_bytes();
-        text.extend_from_slice(payload);
+        let mut text = format!("{format:?}.{}", signable.statement).into_bytes();
+        if let Some(EvidencePart::Json(body) | EvidencePart::Bytes(body)) = signable.evidence {
+            text.push(b' ');
+            text.extend_from_slice(body);
+        }
         Box::pin(async move { Ok(text) })
     }
 }

@@ -3,4 +3,5 @@
 pub mod builders;
 mod fake_store;
 pub mod fakes;
+pub mod signer_suite;
 pub mod store_suite;

@@ -34,7 +34,23 @@ pub(super) async fn page(management: &Management) -> String {
     }
     let problems = exchange.catalog_problems().len();
     let datasets = exchange.catalog().dataset_count();
+    let signing = (management.signing)();
     for (name, help, value) in [
+        (
+            "dan_signing_problems",
+            "1 when the signing keys in the configuration are not those in force",
+            usize::from(signing.problem.is_some()),
+        ),
+        (
+            "dan_signing_active",
+            "1 when a key signs",
+            usize::from(signing.active.is_some()),
+        ),
+        (
+            "dan_signing_keys",
+            "Signing keys that are published",
+            signing.keys,
+        ),
         (
             "dan_catalog_problems",
             "Mistakes in the catalogue's files",

@@ -11,9 +11,9 @@ use dan_core::ports::KeyDesk;
 use dan_core::secret::Secret;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode};
-use http_body_util::Full;
 use serde_json::json;
 
+use crate::body::AnswerBody;
 use crate::listen::{Inbound, PeerInfo};
 use crate::render::{self, Outbound};
 
@@ -30,6 +30,19 @@ pub struct Management {
     pub token: Option<Secret>,
     /// Certificates and signing keys, and when they end.
     pub expiries: Box<dyn Fn() -> Vec<Expiring> + Send + Sync>,
+    /// How it stands with the signing keys.
+    pub signing: Box<dyn Fn() -> SigningHealth + Send + Sync>,
+}
+
+/// How it stands with the signing keys.
+#[derive(Clone, Debug, Default)]
+pub struct SigningHealth {
+    /// Name of the key that signs; `None`: none does, and no evidence can leave.
+    pub active: Option<String>,
+    /// How many are published.
+    pub keys: usize,
+    /// Why the keys in the configuration are not those in force; `None`: they are.
+    pub problem: Option<String>,
 }
 
 impl Management {
@@ -41,7 +54,7 @@ impl Management {
         let exchange = &self.exchange;
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/livez") => text("text/plain", "ok\n".to_owned()),
-            (&Method::GET, "/readyz") => ready(exchange).await,
+            (&Method::GET, "/readyz") => ready(exchange, &(self.signing)()).await,
             (&Method::GET, "/metrics") => {
                 text("text/plain; version=0.0.4", metrics::page(&self).await)
             }
@@ -53,12 +66,13 @@ impl Management {
     }
 }
 
-/// Ready when the store takes writes and there is a catalogue. A mistake in the catalogue's files
-/// is shown, and does not make the node unready: it serves the last good picture.
-async fn ready(exchange: &Exchange) -> Outbound {
+/// Ready when the store takes writes, there is a catalogue and a key signs. A mistake in the catalogue's
+/// files or in the table of keys is shown, and does not make the node unready: it serves the last good
+/// picture.
+async fn ready(exchange: &Exchange, signing: &SigningHealth) -> Outbound {
     let catalog = exchange.catalog();
     let store = exchange.ready().await;
-    let ready = store.is_ok() && !catalog.contexts().is_empty();
+    let ready = store.is_ok() && !catalog.contexts().is_empty() && signing.active.is_some();
     let detail = json!({
         "ready": ready,
         "store": store.map_or_else(|fault| fault.description(), |()| "ok".to_owned()),
@@ -68,6 +82,11 @@ async fn ready(exchange: &Exchange) -> Outbound {
             "datasets": catalog.dataset_count(),
             "closed": catalog.closed().into_iter().collect::<BTreeMap<_, _>>(),
             "problems": *exchange.catalog_problems(),
+        },
+        "signing": {
+            "active": signing.active,
+            "keys": signing.keys,
+            "problem": signing.problem,
         },
     });
     let mut response = text("application/json", format!("{detail}\n"));
@@ -82,6 +101,6 @@ fn text(media_type: &'static str, body: String) -> Outbound {
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    *response.body_mut() = Full::new(body.into());
+    *response.body_mut() = AnswerBody::from(bytes::Bytes::from(body));
     response
 }

@@ -7,7 +7,7 @@ use dan_core::inquiry::{Application, DatasetRequest, Parameter};
 use serde_json::Value;
 
 use crate::query_string::QueryString;
-use crate::render::{self, Outbound};
+use crate::render::Outbound;
 use crate::visit::Visit;
 use crate::wire::application::read_subject;
 
@@ -49,7 +49,7 @@ pub(crate) async fn harvest(visit: &Visit<'_>) -> Result<Outbound, Fault> {
         tokens: &tokens,
         presenter: &presenter,
     };
-    render::evidence(
+    visit.evidence(
         visit
             .exchange()
             .direct_harvest(call, application, wish)

@@ -25,9 +25,9 @@ pub(crate) async fn harvest(visit: &Visit<'_>) -> Result<Outbound, Fault> {
         presenter: &presenter,
     };
     let (id, dataset) = (visit.segment(0), visit.segment(1));
-    let envelope = visit
+    let released = visit
         .exchange()
         .harvest(visit.call()?, id, dataset, wish)
         .await?;
-    render::evidence(envelope)
+    visit.evidence(released)
 }

@@ -8,6 +8,7 @@ mod keys;
 mod metadata;
 mod open_data;
 pub(crate) mod openapi;
+mod proofs;
 mod register;
 mod usage;
 mod version;
@@ -32,6 +33,8 @@ pub(crate) enum Access {
     Anonymous,
     /// A consumer with API key and token or certificate.
     Consumer,
+    /// Anybody; but who presents a key or a token is a consumer, or is refused.
+    Either,
 }
 
 /// One row of the table.
@@ -73,6 +76,7 @@ table! {
     POST "directharvest/{dataset}" Consumer false direct_harvest::harvest, "The same, with the subject in the body";
     GET "opendata/{dataset}" Anonymous true open_data::harvest, "Harvest an open dataset";
     GET "opendata/{dataset}/{identifier}" Anonymous true open_data::harvest, "Harvest an open dataset about somebody";
+    GET "proofs/{release}" Either false proofs::show, "The statement of an answer that left as a stream, for an hour";
     GET "metadata/evidencecodes" Anonymous true metadata::datasets, "Every dataset";
     GET "metadata/evidencecodes/{context}" Anonymous true metadata::datasets_of_context, "The datasets of one service";
     GET "metadata/servicecontexts" Anonymous true metadata::contexts, "Names of the services";
@@ -93,7 +97,7 @@ table! {
 }
 
 /// Routes that data.altinn.no does not have; their errors are problem details (RFC 9457).
-const NEW_HERE: [&str; 2] = ["authorization/explain", "usage"];
+const NEW_HERE: [&str; 3] = ["authorization/explain", "proofs/{release}", "usage"];
 
 impl Route {
     /// Whether its errors are problem details.

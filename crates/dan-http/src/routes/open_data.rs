@@ -15,7 +15,7 @@ pub(crate) async fn harvest(visit: &Visit<'_>) -> Result<Outbound, Fault> {
         _ => {}
     }
     let presenter = visit.presenter(false)?;
-    render::evidence(
+    visit.evidence(
         visit
             .exchange()
             .open_data(dataset, identifier, &presenter, visit.ctx)

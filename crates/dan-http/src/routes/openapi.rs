@@ -53,21 +53,29 @@ fn operation(route: &Route) -> Value {
         Some(json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
     };
     let mut parameters: Vec<Value> = route.pattern.split('/').filter_map(parameter).collect();
-    parameters.push(json!({"name": "query", "in": "query", "description": "JMESPath over the answer", "schema": {"type": "string", "maxLength": 4096}}));
+    let is_proof = route.pattern.starts_with("proofs/");
+    let query = json!({"name": "query", "in": "query", "description": "JMESPath over the answer", "schema": {"type": "string", "maxLength": 4096}});
+    parameters.extend((!is_proof).then_some(query));
     let success = if route.method == http::Method::DELETE {
         "204"
     } else {
         "200"
     };
+    let mut answer = json!({"description": route.summary});
+    if is_proof && let Value::Object(members) = &mut answer {
+        let content = json!({"application/jwt": {"schema": {"type": "string"}}});
+        members.insert("content".to_owned(), content);
+    }
     let error = json!({"description": "An error with a code of metadata/errorcodes", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}});
     let mut operation = json!({
         "summary": route.summary,
         "operationId": operation_id(route),
         "parameters": parameters,
-        "responses": {success: {"description": route.summary}, "default": error},
+        "responses": {success: answer, "default": error},
         "security": match route.access {
             Access::Anonymous => json!([]),
             Access::Consumer => json!([{"key": [], "token": []}]),
+            Access::Either => json!([{}, {"key": [], "token": []}]),
         },
     });
     if route.method == http::Method::POST

@@ -1,7 +1,7 @@
 //! Harvested values as bodies, enveloped and not (`wire-api.md` §9).
 
 use bytes::Bytes;
-use dan_core::dataset::ValueType;
+use dan_core::dataset::{Dataset, ValueType};
 use dan_core::error::{Code, Fault};
 use dan_core::evidence::{Evidence, EvidenceValue};
 use dan_core::flow::{Answer, Form, Presented, Presenter};
@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::accreditation::WireStatusCode;
+use crate::accept::Accept;
 
 const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
@@ -21,11 +22,25 @@ pub(crate) struct EvidencePresenter {
     pub(crate) enveloped: bool,
     /// Applied without envelope only.
     pub(crate) query: Option<Query>,
-    /// How the whole is wrapped.
-    pub(crate) form: Form,
+    /// What the client accepts.
+    pub(crate) accept: Accept,
+    /// Whether the peer can be told at the end of an answer that it is whole.
+    pub(crate) streams: bool,
 }
 
 impl Presenter for EvidencePresenter {
+    fn form(&self, dataset: &Dataset) -> Result<Form, Fault> {
+        self.accept.form(self.plain_type(dataset)).ok_or_else(|| {
+            let text = "an answer comes in its own media type, as application/jose or as application/cose; name one of \
+                them in Accept, or */*";
+            Fault::with(Code::InvalidAuthorizationRequest, text).status(406)
+        })
+    }
+
+    fn streams(&self) -> bool {
+        self.streams
+    }
+
     fn present(&self, answer: &Answer<'_>) -> Result<Presented, Fault> {
         match answer.evidence {
             Evidence::Binary { bytes, media_type } => {
@@ -36,17 +51,36 @@ impl Presenter for EvidencePresenter {
                 Ok(self.presented(body, Some(JSON), None))
             }
             Evidence::Values(values) => self.bare(values),
+            // A stream has no shape but its own.
+            Evidence::Stream(_) => Err(Fault::new(Code::InternalServerError)),
         }
     }
 }
 
 impl EvidencePresenter {
+    /// Media type of the plain answer, where the definition tells it.
+    fn plain_type(&self, dataset: &Dataset) -> Option<&'static str> {
+        let in_json = |kind: ValueType| match kind {
+            ValueType::Binary => false,
+            // Alone and without envelope it is the bytes that it holds.
+            ValueType::Attachment => self.enveloped,
+            ValueType::Boolean
+            | ValueType::Number
+            | ValueType::String
+            | ValueType::DateTime
+            | ValueType::Uri
+            | ValueType::Amount
+            | ValueType::JsonSchema => true,
+        };
+        let mut kinds = dataset.values.iter().map(|value| value.value_type);
+        kinds.all(in_json).then_some(JSON)
+    }
+
     fn presented(&self, body: Bytes, media_type: Option<&str>, query: Option<&Query>) -> Presented {
         Presented {
             body,
             media_type: media_type.map(str::to_owned),
             query: query.map(|query| query.text().to_owned()),
-            form: self.form,
         }
     }
 
@@ -223,7 +257,8 @@ mod tests {
         let presenter = EvidencePresenter {
             enveloped,
             query: Query::parse(query)?,
-            form: Form::Plain,
+            accept: Accept::default(),
+            streams: true,
         };
         presenter.present(&Answer {
             dataset: "D",

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dan_http::body::AnswerBody;
 use dan_http::head_guard::refusal_of_body;
 use dan_http::listen::{Inbound, ListenLimits, PeerInfo, serve};
 use dan_http::tls::{Reloadable, server_config};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -87,10 +88,10 @@ async fn answer(
     inbound: Inbound,
     peer: PeerInfo,
     calls: Arc<Mutex<Vec<(String, PeerInfo)>>>,
-) -> http::Response<Full<Bytes>> {
+) -> http::Response<AnswerBody> {
     let status = |status: u16| {
         let body = Bytes::from_static(br#"{"code":1014}"#);
-        let mut response = http::Response::new(Full::new(body));
+        let mut response = http::Response::new(AnswerBody::from(body));
         *response.status_mut() = status.try_into().unwrap();
         response
     };
@@ -112,7 +113,7 @@ async fn answer(
         "/big" => Bytes::from(vec![b'x'; 1024 * 1024]),
         _ => format!("{note} {} done", body.len()).into(),
     };
-    http::Response::new(Full::new(said))
+    http::Response::new(AnswerBody::from(said))
 }
 
 pub(crate) async fn start(limits: ListenLimits, client_roots: Option<&str>) -> Server {

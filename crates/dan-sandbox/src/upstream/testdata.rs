@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::file::{self, Ending};
 use crate::people;
 use crate::reply::{self, Call, Reply};
 
@@ -19,6 +20,8 @@ const YEARS: u16 = 3;
 /// KiB of text a large answer has when nobody says how many, and at most.
 const KIB: usize = 1024;
 const MAX_KIB: usize = 16 * 1024;
+/// KiB of a file when nobody says how many.
+const FILE_KIB: u32 = 256;
 /// Characters of an identifier of the open list.
 const MAX_ID: usize = 64;
 /// The identifier the open list does not have.
@@ -65,6 +68,7 @@ pub(crate) fn answer(call: &Call) -> Reply {
         ["dokumenter", id] => about(id, |id, name| Ok(documents(id, name))),
         ["vedlegg", id] => about(id, |_, _| Ok(attachment())),
         ["regnskap", id] => about(id, |id, _| accounts(id, number(call, "antall", YEARS)?)),
+        ["fil", id] => file(id, call),
         ["stor", id] => about(id, |id, _| large(id, number(call, "kib", KIB)?)),
         ["apne"] => open(""),
         ["apne", id] => open(id),
@@ -87,6 +91,28 @@ fn number<T: std::str::FromStr>(call: &Call, name: &str, default: T) -> Result<T
     match query.get(name) {
         Some(text) => text.parse().ok().ok_or("not a number"),
         None => Ok(default),
+    }
+}
+
+/// `kib` says how large, `slutt` how it ends: `brudd` breaks off in the middle, `stopp` sends nothing more.
+fn file(id: &str, call: &Call) -> Reply {
+    if people::known(id).is_none() {
+        return reply::refused(StatusCode::NOT_FOUND, "parten er ukjent");
+    }
+    let ending = call.query().and_then(|query| {
+        Some(match query.get("slutt") {
+            None | Some("") => Ending::Whole,
+            Some("brudd") => Ending::Cut,
+            Some("stopp") => Ending::Stuck,
+            Some(_) => return None,
+        })
+    });
+    match (number(call, "kib", FILE_KIB), ending) {
+        (Ok(kib), Some(ending)) if (1..=file::MAX_KIB).contains(&kib) => file::answer(kib, ending),
+        (_, _) => reply::refused(
+            StatusCode::BAD_REQUEST,
+            "kib is 1 to 1048576, slutt is brudd or stopp",
+        ),
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct Line {
     /// The authority, in words a consumer knows.
     authority: &'static str,
     fetch: Arc<dyn Fetch>,
-    breaker: Breaker,
+    breaker: Arc<Breaker>,
 }
 
 impl Line {
@@ -30,7 +30,7 @@ impl Line {
         Self {
             authority,
             fetch,
-            breaker: Breaker::new(authority, FAILURES_MAX, clock),
+            breaker: Arc::new(Breaker::new(authority, FAILURES_MAX, clock)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dan_core::dataset::{Alias, Dataset, HARVEST_TIMEOUT_S_DEFAULT};
+use dan_core::dataset::{Alias, BYTES_MAX_DEFAULT, Dataset, HARVEST_TIMEOUT_S_DEFAULT};
 use dan_core::time::Timestamp;
 
 use super::Declared;
@@ -13,6 +13,8 @@ use crate::declared::definition::{self, Head, Surroundings};
 
 /// Longest time a dataset may take, in seconds.
 const TIMEOUT_S_MAX: u32 = 300;
+/// Largest answer that a binary dataset may allow, in MiB.
+const BINARY_MIB_MAX: u32 = 16 * 1024;
 /// Longest validity that a dataset may allow, in days (`wire-api.md` §3.7).
 const VALID_DAYS_MAX: u32 = 1825;
 /// Longest name of a dataset, in bytes.
@@ -27,6 +29,7 @@ struct Top {
     aliases: Vec<Alias>,
     valid_days: Option<u32>,
     timeout_s: Option<u32>,
+    bytes_max: Option<u64>,
     public: bool,
     license: Option<String>,
     valid_from: Option<Timestamp>,
@@ -59,6 +62,7 @@ pub(crate) fn read(
         name,
         publisher: &publisher,
         timeout_s: top.timeout_s.unwrap_or(HARVEST_TIMEOUT_S_DEFAULT),
+        bytes_max: top.bytes_max.unwrap_or(BYTES_MAX_DEFAULT),
     };
     let read = definition::read(&mut section, &head, around);
     section.not_built(&["fixtures", "import", "enrich", "merge"]);
@@ -85,6 +89,7 @@ pub(crate) fn read(
             asynchronous: false,
             valid_days_max: top.valid_days,
             timeout_s: top.timeout_s,
+            bytes_max: top.bytes_max,
             source_scopes,
             license: top.license,
             valid_from: top.valid_from,
@@ -134,6 +139,9 @@ fn top(section: &mut Section<'_>, contexts: Option<&[String]>) -> Top {
         timeout_s: section
             .seconds("timeout", TIMEOUT_S_MAX)
             .map(|seconds| seconds.value),
+        bytes_max: section
+            .number("mib_max", 1..=BINARY_MIB_MAX)
+            .map(|mib| u64::from(mib.value) << 20),
         public,
         license: plain(section.text("license")),
         valid_from: section.moment("valid_from"),

@@ -17,10 +17,59 @@ pub struct Problem {
     pub file: String,
     /// Line, from 1; 0 when the file as a whole is meant.
     pub line: u32,
+    /// The part of the line that is meant.
+    pub marked: Marked,
     /// What is wrong.
     pub what: String,
     /// What would be right, where it can be told.
     pub hint: Option<String>,
+}
+
+/// A part of a line, in bytes. One that goes on in the next line ends with the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marked {
+    /// Where it begins, from 0.
+    pub from: u32,
+    /// How long it is; 0 when the line as a whole is meant.
+    pub bytes: u32,
+}
+
+impl Problem {
+    /// The mistake with its line and a mark under what is meant, as compilers show it. `text` is
+    /// the file's.
+    #[must_use]
+    pub fn shown_in(&self, text: &str) -> String {
+        let at = usize::try_from(self.line.saturating_sub(1)).unwrap_or(usize::MAX);
+        let Some(line) = text.lines().nth(at).filter(|_| self.line > 0) else {
+            return self.to_string();
+        };
+        let wide = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let from = wide(self.marked.from);
+        let until = from.saturating_add(wide(self.marked.bytes)).min(line.len());
+        let before = line.get(..from).unwrap_or_default();
+        let meant = line.get(from..until).filter(|meant| !meant.is_empty());
+        let meant = meant.unwrap_or_else(|| line.trim_start());
+        let before = match meant.len() == line.trim_start().len() && self.marked.bytes == 0 {
+            true => line.strip_suffix(meant).unwrap_or_default(),
+            false => before,
+        };
+        let number = self.line.to_string();
+        let margin = " ".repeat(number.len());
+        let (file, what) = (&self.file, &self.what);
+        let marks = "^".repeat(meant.chars().count().max(1));
+        let space: String = before
+            .chars()
+            .map(|character| if character == '\t' { '\t' } else { ' ' })
+            .collect();
+        let column = before.chars().count().saturating_add(1);
+        let mut shown = format!(
+            "error: {what}\n{margin}--> {file}:{number}:{column}\n{margin} |\n{number} | {line}\n{margin} | {space}{marks}"
+        );
+        if let Some(hint) = &self.hint {
+            shown.push_str(&format!("\n{margin} = {hint}"));
+        }
+        shown
+    }
 }
 
 /// `file:line: what; hint`.
@@ -43,6 +92,7 @@ impl fmt::Display for Problem {
 pub(crate) struct Place {
     pub(crate) file: Arc<str>,
     pub(crate) line: u32,
+    pub(crate) marked: Marked,
 }
 
 impl Place {
@@ -50,6 +100,7 @@ impl Place {
         Self {
             file: Arc::from(file),
             line: 0,
+            marked: Marked::default(),
         }
     }
 }
@@ -120,6 +171,7 @@ impl Problems {
             list.push(Problem {
                 file: place.file.to_string(),
                 line: place.line,
+                marked: place.marked,
                 what: mistake.what,
                 hint: mistake.hint,
             });
@@ -237,6 +289,7 @@ mod tests {
         let problem = Problem {
             file: "datasets/A.toml".to_owned(),
             line: 3,
+            marked: Marked { from: 0, bytes: 4 },
             what: "unknown key `abot`".to_owned(),
             hint: Some("did you mean `about`?".to_owned()),
         };
@@ -244,5 +297,21 @@ mod tests {
             problem.to_string(),
             "datasets/A.toml:3: unknown key `abot`; did you mean `about`?"
         );
+        let text = "[dataset]\n\n\tabot = 1\n";
+        assert_eq!(
+            Problem {
+                marked: Marked { from: 1, bytes: 4 },
+                ..problem.clone()
+            }
+            .shown_in(text),
+            "error: unknown key `abot`\n --> datasets/A.toml:3:2\n  |\n3 | \tabot = 1\n  | \t^^^^\n  = did you mean `about`?"
+        );
+        let whole = Problem {
+            marked: Marked::default(),
+            ..problem.clone()
+        }
+        .shown_in(text);
+        assert!(whole.contains("| \t^^^^^^^^\n"), "{whole}");
+        assert_eq!(problem.shown_in(""), problem.to_string());
     }
 }

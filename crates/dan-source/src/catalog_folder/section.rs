@@ -3,7 +3,7 @@
 //! The parser's own derive stops at the first mistake; this asks for keys by name instead, and what
 //! nobody asked for is unknown.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use dan_core::time::Timestamp;
@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{At, Place, Problems, suggestion};
+use super::problem::{At, Marked, Place, Problems, suggestion};
 
 /// How deep tables and arrays of a file may nest.
 const NESTING_MAX: usize = 16;
@@ -72,7 +72,7 @@ pub(crate) fn read<'a>(file: &str, text: &str, problems: &'a Problems) -> Option
     };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
-        let place = reader.place(error.span().map_or(0, |span| span.start));
+        let place = reader.place(error.span().unwrap_or(0..0));
         problems.hint(
             &place,
             format!("not TOML: {}", error.message()),
@@ -85,7 +85,7 @@ pub(crate) fn read<'a>(file: &str, text: &str, problems: &'a Problems) -> Option
     let members = reader.members(table.get_ref(), NESTING_MAX, problems);
     Some(Section {
         title: "this file".to_owned(),
-        place: reader.place(0),
+        place: reader.place(0..0),
         members,
         known: Vec::new(),
         problems,
@@ -107,11 +107,17 @@ fn line_starts(text: &str) -> Vec<usize> {
 }
 
 impl Reader {
-    fn place(&self, offset: usize) -> Place {
-        let line = self.starts.partition_point(|start| *start <= offset);
+    fn place(&self, span: Range<usize>) -> Place {
+        let line = self.starts.partition_point(|start| *start <= span.start);
+        let begins = line.checked_sub(1).and_then(|at| self.starts.get(at));
+        let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Place {
             file: Arc::clone(&self.file),
-            line: u32::try_from(line).unwrap_or(u32::MAX),
+            line: small(line),
+            marked: Marked {
+                from: small(span.start.saturating_sub(begins.copied().unwrap_or(0))),
+                bytes: small(span.end.saturating_sub(span.start)),
+            },
         }
     }
 
@@ -121,7 +127,7 @@ impl Reader {
         entries
             .into_iter()
             .map(|(key, value)| {
-                let place = self.place(key.span().start);
+                let place = self.place(key.span());
                 let item = self.item(value, depth, problems);
                 Member {
                     key: At::new(key.get_ref().clone().into_owned(), place.clone()),
@@ -133,7 +139,7 @@ impl Reader {
     }
 
     fn item(&self, value: &Spanned<DeValue<'_>>, depth: usize, problems: &Problems) -> At<Node> {
-        let place = self.place(value.span().start);
+        let place = self.place(value.span());
         let Some(below) = depth.checked_sub(1) else {
             problems.add(&place, format!("nested deeper than {NESTING_MAX} levels"));
             return At::new(Node::Flag(false), place);
@@ -173,9 +179,9 @@ impl Reader {
 }
 
 impl Place {
-    /// The key's place, unless the value begins further down.
+    /// The value's place, unless it is implied by a header further up.
     fn later_of(&self, value: Self) -> Self {
-        if value.line > self.line {
+        if value.line >= self.line {
             value
         } else {
             self.clone()

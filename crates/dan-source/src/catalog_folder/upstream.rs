@@ -7,6 +7,7 @@ use dan_core::secret::Secret;
 use super::Environment;
 use super::problem::{At, Mistake, Place, Problems};
 use super::section::{self, Section};
+use crate::authorities::tokens::ClientCredentials;
 use crate::declared::definition::check_header;
 use crate::declared::template::{Piece, Scope, parse};
 use crate::declared::upstream::{
@@ -38,7 +39,12 @@ pub(crate) fn read(
     let unset = text
         .as_ref()
         .and_then(|text| environment.settings.missing_in(&text.value));
-    let unset = unset.map(str::to_owned);
+    let endpoint = section.json("credential");
+    let endpoint = endpoint.pointer("/oauth2/token_endpoint");
+    let unset = unset.map(str::to_owned).or_else(|| {
+        let missing = environment.settings.missing_in(endpoint?.as_str()?)?;
+        Some(missing.to_owned())
+    });
     let address = match &unset {
         // One catalogue serves many nodes: a source this one is not set up for closes its datasets.
         Some(_) => Some(UNSET_ADDRESS.to_owned()),
@@ -135,22 +141,46 @@ fn credential(section: &mut Section<'_>, environment: &Environment<'_>) -> Crede
         .and_then(|text| secret(&text, environment, table.problems()))
         .map(|secret| checked_basic(secret, &table));
     let key = api_key(&mut table, environment);
-    table.not_built(&[
-        "maskinporten",
-        "oauth",
-        "certificate",
-        "tls",
-        "bearer",
-        "token",
-    ]);
-    let both = basic.is_some() && key.is_some();
-    if both {
-        let what = "[credential] has both `basic` and `api_key`";
+    let oauth2 = oauth2(&mut table, environment);
+    table.not_built(&["maskinporten", "certificate", "tls", "bearer", "token"]);
+    let given = [basic.is_some(), key.is_some(), oauth2.is_some()];
+    if given.into_iter().filter(|is_there| *is_there).count() > 1 {
+        let what = "[credential] has more than one of `basic`, `api_key` and `oauth2`";
         let hint = "a source is asked with one credential";
         table.problems().hint(table.place(), what, hint);
     }
     table.finish();
-    basic.map_or_else(|| key.unwrap_or(Credential::None), Credential::Basic)
+    let basic = basic.map(Credential::Basic);
+    basic.or(key).or(oauth2).unwrap_or(Credential::None)
+}
+
+/// `oauth2 = { token_endpoint = "…", client = "secret:name", scope = "…" }`: client credentials.
+fn oauth2(section: &mut Section<'_>, environment: &Environment<'_>) -> Option<Credential> {
+    if !section.has("oauth2") {
+        section.take("oauth2");
+        return None;
+    }
+    let mut table = section.section("oauth2")?;
+    let problems = table.problems();
+    let endpoint = table.required_text("token_endpoint");
+    let client = table.required_text("client");
+    let scope = table.text("scope");
+    let place = table.place().clone();
+    table.finish();
+    let missing = |text: &At<String>| environment.settings.missing_in(&text.value).is_some();
+    let endpoint = match &endpoint {
+        Some(text) if missing(text) => Some(UNSET_ADDRESS.to_owned()),
+        Some(text) => address(text, environment, problems),
+        None => None,
+    };
+    let client = secret(&client?, environment, problems)?;
+    if !client.expose().contains(':') {
+        let what = "the secret of `oauth2` is not of the form client_id:client_secret";
+        problems.hint(&place, what, "put a colon between them");
+    }
+    let scope = scope.map(|scope| scope.value);
+    let client = ClientCredentials::new(endpoint?, client, scope);
+    Some(Credential::OAuth2(Arc::new(client)))
 }
 
 fn checked_basic(secret: Arc<Secret>, table: &Section<'_>) -> Arc<Secret> {

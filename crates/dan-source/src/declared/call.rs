@@ -3,29 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dan_core::evidence::{Evidence, Harvest, SourceCall};
+use dan_core::evidence::{Arriving, Evidence, Harvest, SourceCall};
 use dan_core::ports::{
-    CallContext, Clock, Fetch, FetchError, FetchReply, FetchRequest, PortFuture, SourceError,
-    SourceFailure,
+    CallContext, Clock, Fetch, FetchError, FetchReply, PortFuture, SourceError, SourceFailure,
 };
-use dan_core::secret::Secret;
-use dan_core::statement::sha256;
+use dan_core::statement::{hex, sha256};
 use dan_core::time::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::CALLLESS_SOURCE;
+use super::answered::{AnswerCache, Keeping};
 use super::compose::{self, Component, Composition};
 use super::document::{Document, Inputs};
 use super::failure::{self, Event, FailureTable};
 use super::fan::Fan;
+use super::flight::Flights;
 use super::format::{Format, Unreadable};
-use super::gather::HARVEST_BYTES_MAX;
-use super::pages::{Pages, Unjoined};
+use super::gate::Gates;
+use super::line::Line;
+use super::pages::Pages;
 use super::plan::{self, Plan, Prepared, Variant};
 use super::template::Unusable;
-use super::token::Brought;
+use super::token::{Brought, CallToken};
 use super::upstream::Upstream;
+use crate::arriving::{media_type_of, told};
 use crate::authorities::tokens::TokenIssuer;
 
 /// The outside, as a declared source needs it.
@@ -37,6 +39,31 @@ pub struct SourcePorts {
     pub clock: Arc<dyn Clock>,
     /// Gives tokens of ours; without it, calls that want one are not made.
     pub tokens: Option<Arc<dyn TokenIssuer>>,
+    /// What definitions say is to be kept.
+    pub cache: Arc<AnswerCache>,
+    /// Questions under way.
+    pub(crate) flights: Arc<Flights>,
+    /// Which sources are left alone.
+    pub gates: Arc<Gates>,
+}
+
+impl SourcePorts {
+    /// Nothing kept, nothing under way.
+    #[must_use]
+    pub fn new(
+        fetch: Arc<dyn Fetch>,
+        clock: Arc<dyn Clock>,
+        tokens: Option<Arc<dyn TokenIssuer>>,
+    ) -> Self {
+        Self {
+            fetch,
+            tokens,
+            cache: Arc::default(),
+            flights: Arc::default(),
+            gates: Arc::new(Gates::new(Arc::clone(&clock))),
+            clock,
+        }
+    }
 }
 
 /// A call, compiled.
@@ -53,6 +80,8 @@ pub(crate) struct Call {
     pub(crate) format: Format,
     /// The answer comes in parts.
     pub(crate) pages: Option<Pages>,
+    /// How long answers are kept; `None`: never.
+    pub(crate) keeping: Option<Keeping>,
     /// Places of the calls whose answers it is made from.
     pub(crate) needs: Vec<usize>,
 }
@@ -85,7 +114,7 @@ impl Answer {
     pub(crate) fn of_dataset(call: &str, harvest: Harvest, bytes: usize) -> Self {
         let document = match harvest.evidence {
             Evidence::Values(values) => compose::document_of(values),
-            Evidence::Binary { .. } => Value::Null,
+            Evidence::Binary { .. } | Evidence::Stream(_) => Value::Null,
         };
         Self {
             document,
@@ -222,50 +251,107 @@ impl Call {
         ports: &SourcePorts,
         ctx: &CallContext,
     ) -> Result<Answer, SourceError> {
-        let own = self.limited(ctx);
-        let upstream = prepared.upstream.as_ref();
-        let source = upstream.name.as_str();
-        let named = (source, self.id.as_str());
-        let token = &prepared.plan.token;
-        let authorization = token.authorization(named, brought, ports, &own).await?;
-        let _place = upstream
-            .enter(own.deadline)
-            .await
-            .map_err(|_crowded| SourceError {
-                text: Some("the source is busy; try again later".to_owned()),
-                ..self.failed(source, Event::Timeout)
-            })?;
-        let line = Line {
-            call: self,
-            upstream,
-            authorization,
-            ports,
-            cut_short: own.deadline == ctx.deadline,
-            ctx: own,
-        };
+        let asked = (prepared.upstream.as_ref(), &prepared.plan.token);
+        let line = self.line(asked, brought, ports, ctx).await?;
         let mut left = prepared.requests.len();
         for request in prepared.requests {
             left = left.saturating_sub(1);
             if let Some(pages) = &self.pages {
                 return line.pages(pages, &request).await;
             }
-            let reply = line.send(request).await?;
+            let answered = line.send(request).await?;
+            if answered.reply.status == 404 && left > 0 {
+                continue;
+            }
+            return self.read(line.upstream, &answered.reply, answered.at);
+        }
+        Err(self.failed(&line.upstream.name, Event::Status(404)))
+    }
+
+    /// The same, for an answer that is passed on as it comes, at most `bytes_max` bytes of it. The time is for the head.
+    ///
+    /// # Errors
+    /// As [`Call::ask`]; and so does what arrives end.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        job: Job,
+        bytes_max: usize,
+        (brought, ports): (&Brought, &SourcePorts),
+        ctx: &CallContext,
+    ) -> Result<Arriving, SourceError> {
+        let Job::Ask(prepared) = job else {
+            let what = "another dataset cannot be passed on as bytes";
+            return Err(failure::misshapen(self.source_name(), what));
+        };
+        let asked = (prepared.upstream.as_ref(), &prepared.plan.token);
+        let line = self.line(asked, brought, ports, ctx).await?;
+        let mut left = prepared.requests.len();
+        for mut request in prepared.requests {
+            left = left.saturating_sub(1);
+            request.reply_bytes_max = bytes_max;
+            let (reply, place) = line.open(request).await?;
             if reply.status == 404 && left > 0 {
                 continue;
             }
-            return self.read(upstream, &reply, ports.clock.now());
+            self.check_status(&prepared.upstream.name, reply.status)?;
+            let call = Arc::clone(self);
+            let source = prepared.upstream.name.clone();
+            let parts = told(reply.body, move |error| {
+                // The place among the calls is taken until the last byte is here.
+                let _taken = &place;
+                call.unanswered(&source, error)
+            });
+            return Ok(Arriving {
+                parts,
+                media_type: media_type_of(reply.media_type),
+                call: self.id.clone(),
+                retrieved_at: ports.clock.now(),
+            });
         }
-        Err(self.failed(source, Event::Status(404)))
+        Err(self.failed(&prepared.upstream.name, Event::Status(404)))
     }
 
-    fn out_of_time(&self, source: &str) -> SourceError {
+    /// A place among the calls to a source, and what it knows us by.
+    async fn line<'a>(
+        &'a self,
+        (upstream, token): (&'a Upstream, &CallToken),
+        brought: &Brought,
+        ports: &'a SourcePorts,
+        ctx: &CallContext,
+    ) -> Result<Line<'a>, SourceError> {
+        let own = self.limited(ctx);
+        let source = upstream.name.as_str();
+        if upstream.unset.is_some() {
+            return Err(failure::unusable(
+                source,
+                &self.id,
+                "this node is not set up for it",
+            ));
+        }
+        let named = (source, self.id.as_str());
+        let authorization = match token.authorization(named, brought, ports, &own).await? {
+            Some(token) => Some(token),
+            None => upstream.authorization(named, ports, &own).await?,
+        };
+        Ok(Line {
+            call: self,
+            upstream,
+            authorization,
+            owner: brought.owner,
+            ports,
+            cut_short: own.deadline == ctx.deadline,
+            ctx: own,
+        })
+    }
+
+    pub(crate) fn out_of_time(&self, source: &str) -> SourceError {
         SourceError {
             failure: SourceFailure::Unreachable,
             ..self.failed(source, Event::Timeout)
         }
     }
 
-    fn unanswered(&self, source: &str, error: &FetchError) -> SourceError {
+    pub(crate) fn unanswered(&self, source: &str, error: &FetchError) -> SourceError {
         let failed = match error {
             FetchError::Network(_) => self.failed(source, Event::Network),
             FetchError::Timeout => self.failed(source, Event::Timeout),
@@ -303,11 +389,8 @@ impl Call {
 
     /// What a reply says: a document, or a failure by the table.
     fn interpret(&self, upstream: &Upstream, reply: &FetchReply) -> Result<Value, SourceError> {
+        self.check_status(&upstream.name, reply.status)?;
         let failed = |event| self.failed(&upstream.name, event);
-        let success = (200..300).contains(&reply.status);
-        if !success || self.failures.names_status(reply.status) {
-            return Err(failed(Event::Status(reply.status)));
-        }
         if reply.body.is_empty() {
             return Err(failed(Event::Empty));
         }
@@ -325,66 +408,27 @@ impl Call {
             }
         })
     }
-}
 
-/// A source that is being asked: a place there, and what it knows us by.
-struct Line<'a> {
-    call: &'a Call,
-    upstream: &'a Upstream,
-    authorization: Option<Secret>,
-    ports: &'a SourcePorts,
-    ctx: CallContext,
-    /// The request's own time ends before the call's.
-    cut_short: bool,
-}
-
-impl Line<'_> {
-    async fn send(&self, mut request: FetchRequest) -> Result<FetchReply, SourceError> {
-        if let Some(token) = &self.authorization {
-            request.authorization = Some(Secret::new(token.expose().to_owned()));
+    /// Whether a status is one of success, and not one that the table gives another meaning.
+    fn check_status(&self, source: &str, status: u16) -> Result<(), SourceError> {
+        let success = (200..300).contains(&status);
+        if !success || self.failures.names_status(status) {
+            return Err(self.failed(source, Event::Status(status)));
         }
-        let source = self.upstream.name.as_str();
-        let fetching = self.ports.fetch.fetch(request, &self.ctx);
-        match timeout_at(self.ctx.deadline, fetching).await {
-            Ok(Ok(reply)) => Ok(reply),
-            Err(_) | Ok(Err(FetchError::Timeout)) if self.cut_short => {
-                Err(self.call.out_of_time(source))
-            }
-            Err(_) | Ok(Err(FetchError::Timeout)) => Err(self.call.failed(source, Event::Timeout)),
-            Ok(Err(error)) => Err(self.call.unanswered(source, &error)),
-        }
+        Ok(())
     }
 
-    /// Asks for one part after another.
-    async fn pages(&self, pages: &Pages, first: &FetchRequest) -> Result<Answer, SourceError> {
-        let mut reading = pages.begin();
-        let (mut calls, mut bytes) = (Vec::new(), 0_usize);
-        loop {
-            let mut request = first.copied();
-            request.url = reading.address(&first.url);
-            let reply = self.send(request).await?;
-            let mut part = self
-                .call
-                .read(self.upstream, &reply, self.ports.clock.now())?;
-            bytes = bytes.saturating_add(part.bytes);
-            if bytes > HARVEST_BYTES_MAX {
-                return Err(self.call.failed(&self.upstream.name, Event::TooLarge));
-            }
-            calls.append(&mut part.calls);
-            let more = reading.take(part.document);
-            let more = more.map_err(|Unjoined(why)| {
-                failure::misshapen(
-                    &self.upstream.name,
-                    &format!("call {}: {why}", self.call.id),
-                )
-            })?;
-            if !more {
-                return Ok(Answer {
-                    document: reading.end(),
-                    calls,
-                    bytes,
-                });
-            }
-        }
+    /// What a recorded answer is, where it is passed on as bytes.
+    ///
+    /// # Errors
+    /// By the call's `fail` table.
+    pub(crate) fn read_bytes(
+        &self,
+        upstream: &Upstream,
+        reply: &FetchReply,
+    ) -> Result<Value, SourceError> {
+        self.check_status(&upstream.name, reply.status)?;
+        let sha256 = hex(&sha256(&reply.body));
+        Ok(json!({"bytes": reply.body.len(), "sha256": sha256}))
     }
 }

@@ -8,7 +8,9 @@ mod calls;
 mod components;
 mod examples;
 mod fans;
+mod file;
 mod formats;
+mod keeping;
 mod paging;
 mod parameters;
 mod plans;
@@ -65,6 +67,19 @@ pub struct Definition {
     pub(super) removals: Vec<Removal>,
     pub(super) values: Vec<ValueRule>,
     pub(super) examples: Vec<Example>,
+    /// Of a binary dataset: what is passed on. Then `values` is empty.
+    pub(super) file: Option<File>,
+}
+
+/// The answer of a call, passed on byte by byte.
+pub(super) struct File {
+    /// Asked last, when all others have answered.
+    pub(super) call: Arc<Call>,
+    /// Name of the value.
+    pub(super) name: String,
+    /// As declared; `None` where the answer names it.
+    pub(super) media_type: Option<String>,
+    pub(super) bytes_max: usize,
 }
 
 impl Definition {
@@ -80,7 +95,7 @@ impl Definition {
         if component.is_some() {
             return component;
         }
-        let upstream = self.calls.iter().find_map(|call| call.unset())?;
+        let upstream = self.all_calls().find_map(|call| call.unset())?;
         let setting = upstream.unset.as_deref().unwrap_or_default();
         Some(format!(
             "the source {} needs the setting `{setting}`; add it under [settings]",
@@ -91,15 +106,20 @@ impl Definition {
     /// Identifier of the source that serves it: the one its first call names.
     #[must_use]
     pub fn source_name(&self) -> &str {
-        self.calls
-            .first()
+        self.all_calls()
+            .next()
             .map_or(CALLLESS_SOURCE, |call| call.source_name())
+    }
+
+    fn all_calls(&self) -> impl Iterator<Item = &Arc<Call>> {
+        let file = self.file.iter().map(|file| &file.call);
+        self.calls.iter().chain(file)
     }
 
     /// Scopes of the tokens its calls are asked with, with blanks between them.
     pub(crate) fn scopes(&self) -> Option<String> {
         let mut scopes: Vec<&str> = Vec::new();
-        let plans = self.calls.iter().flat_map(|call| call.plans());
+        let plans = self.all_calls().flat_map(|call| call.plans());
         let all = plans.filter_map(|plan| plan.token.scope());
         let theirs: Vec<String> = self
             .components()
@@ -172,6 +192,7 @@ pub(crate) struct Head<'a> {
     pub(crate) name: &'a str,
     pub(crate) publisher: &'a str,
     pub(crate) timeout_s: u32,
+    pub(crate) bytes_max: u64,
 }
 
 /// A definition, and what metadata tells of it.
@@ -229,9 +250,10 @@ pub(crate) fn read(section: &mut Section<'_>, head: &Head<'_>, around: &Surround
             .collect(),
         tables: around.tables.keys().cloned().collect(),
     };
-    let calls = calls::read(call_sections, &roots, around, head);
+    let mut calls = calls::read(call_sections, &roots, around, head);
     let (keepings, removals) = removals::read(section, &roots);
-    let values = values::read(section, &roots, head);
+    let mut values = values::read(section, &roots, head);
+    let file = file::read(section, &mut values, &mut calls, head);
     let examples = examples::read(section, &roots, around);
     let used = |name: &&String| {
         let in_calls = calls.iter().any(|call| call.mentions(name));
@@ -259,6 +281,7 @@ pub(crate) fn read(section: &mut Section<'_>, head: &Head<'_>, around: &Surround
         removals,
         values: values.rules,
         examples,
+        file,
     };
     Read {
         definition,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use dan_core::dataset::ValueType;
 use dan_core::evidence::{Evidence, EvidenceValue, Harvest};
 use dan_core::party::{Party, Realm};
 use dan_core::ports::{FetchReply, SourceError};
@@ -10,11 +11,12 @@ use dan_core::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Call, Job};
-use super::definition::Definition;
+use super::definition::{Definition, File};
 use super::document::{Document, Inputs};
 use super::failure::{self, Event, Meaning};
 use super::fan::Outcome;
-use super::gather::{Made, Ready, Run, Work};
+use super::faults::Fault;
+use super::gather::{Gathered, Made, Ready, Run, Work};
 use super::pages::{Pages, Unjoined};
 use super::upstream::Upstream;
 use crate::catalog_folder::problem::{Place, Problem};
@@ -50,6 +52,15 @@ pub(crate) enum Expected {
     Failure(Meaning),
 }
 
+/// The answers a definition is carried out with, instead of asking.
+#[derive(Clone, Copy)]
+pub(crate) struct Recorded<'a> {
+    pub(crate) answers: &'a BTreeMap<String, Vec<Canned>>,
+    pub(crate) now: Timestamp,
+    /// A call that fails in this way, whatever its answers are.
+    pub(crate) fault: Option<(&'a str, Fault)>,
+}
+
 impl Definition {
     /// Runs every example. What differs is a problem at the line of the example.
     #[must_use]
@@ -62,6 +73,7 @@ impl Definition {
             .map(|(example, what)| Problem {
                 file: example.place.file.to_string(),
                 line: example.place.line,
+                marked: example.place.marked,
                 what: format!("the example does not come out: {what}"),
                 hint: Some("correct the definition, or the file that is expected".to_owned()),
             })
@@ -103,6 +115,15 @@ impl Definition {
     }
 
     fn harvest_example(&self, example: &Example) -> Result<Vec<EvidenceValue>, SourceError> {
+        self.harvest_recorded(example, None)
+    }
+
+    /// What an example gives when a call of it fails.
+    pub(crate) fn harvest_recorded(
+        &self,
+        example: &Example,
+        fault: Option<(&str, Fault)>,
+    ) -> Result<Vec<EvidenceValue>, SourceError> {
         let text = example.subject.as_deref();
         let subject = text.and_then(|text| Party::parse(text, Realm::Sandbox).ok());
         let inputs = Inputs {
@@ -117,10 +138,18 @@ impl Definition {
                 .collect(),
             now: example.now,
         };
-        let (harvest, _bytes) = self.canned(example, "", &inputs)?;
+        let recorded = Recorded {
+            answers: &example.answers,
+            now: example.now,
+            fault,
+        };
+        if let Some(file) = &self.file {
+            return self.canned_file(file, recorded, &inputs);
+        }
+        let (harvest, _bytes) = self.canned(recorded, "", &inputs)?;
         match harvest.evidence {
             Evidence::Values(values) => Ok(values),
-            Evidence::Binary { .. } => Ok(Vec::new()),
+            Evidence::Binary { .. } | Evidence::Stream(_) => Ok(Vec::new()),
         }
     }
 
@@ -128,39 +157,78 @@ impl Definition {
     /// `prefix` before them.
     fn canned(
         &self,
-        example: &Example,
+        recorded: Recorded<'_>,
         prefix: &str,
         inputs: &Inputs<'_>,
     ) -> Result<(Harvest, usize), SourceError> {
         let mut document = Document::new(inputs, &self.parameters, &self.tables);
-        let mut run = Run::new(&self.calls, inputs, &mut document);
+        let gathered = self.gathered(recorded, prefix, inputs, &mut document)?;
+        let bytes = gathered.bytes;
+        Ok((self.shape(document, gathered, inputs)?, bytes))
+    }
+
+    /// The bytes that would be passed on, as their length and digest.
+    fn canned_file(
+        &self,
+        file: &File,
+        recorded: Recorded<'_>,
+        inputs: &Inputs<'_>,
+    ) -> Result<Vec<EvidenceValue>, SourceError> {
+        let mut document = Document::new(inputs, &self.parameters, &self.tables);
+        self.gathered(recorded, "", inputs, &mut document)?;
+        let canned = recorded.answers.get(&file.call.id).map(Vec::as_slice);
+        let job = file.call.prepare(inputs, &document)?;
+        let read = |upstream: &Upstream, reply: &FetchReply| file.call.read_bytes(upstream, reply);
+        let asked = (recorded, file.call.id.as_str());
+        let value = asked_in_turn(&file.call, job, canned.unwrap_or_default(), asked, read)?;
+        Ok(vec![EvidenceValue {
+            name: file.name.clone(),
+            value_type: ValueType::Binary,
+            source: self.publisher.clone(),
+            timestamp: Some(recorded.now),
+            mime_type: file.media_type.clone(),
+            value,
+        }])
+    }
+
+    fn gathered(
+        &self,
+        recorded: Recorded<'_>,
+        prefix: &str,
+        inputs: &Inputs<'_>,
+        document: &mut Document,
+    ) -> Result<Gathered, SourceError> {
+        let mut run = Run::new(&self.calls, inputs, document);
         loop {
             let ready = run.ready()?;
             if ready.is_empty() {
                 break;
             }
             for Ready { at, call, work } in ready {
-                run.record(at, made(&call, work, example, prefix))?;
+                run.record(at, made(&call, work, recorded, prefix))?;
             }
         }
-        let gathered = run.finish();
-        let bytes = gathered.bytes;
-        Ok((self.shape(document, gathered, inputs)?, bytes))
+        Ok(run.finish())
     }
 }
 
 /// What recorded answers make of a call: one for each address, or one for each item of its list.
-fn made(call: &Call, work: Work, example: &Example, prefix: &str) -> Result<Made, SourceError> {
+fn made(
+    call: &Call,
+    work: Work,
+    recorded: Recorded<'_>,
+    prefix: &str,
+) -> Result<Made, SourceError> {
     let name = format!("{prefix}{}", call.id);
-    let canned = example.answers.get(&name).map(Vec::as_slice);
+    let canned = recorded.answers.get(&name).map(Vec::as_slice);
     let canned = canned.unwrap_or_default();
     match work {
-        Work::One(job) => answer(call, *job, canned, (example, &name)).map(Made::One),
+        Work::One(job) => answer(call, *job, canned, (recorded, &name)).map(Made::One),
         Work::Each(items, jobs) => {
             let mut outcomes = Vec::with_capacity(jobs.len());
             for (at, job) in jobs.into_iter().enumerate() {
                 let own = canned.get(at).map(std::slice::from_ref).unwrap_or_default();
-                let result = job.and_then(|job| answer(call, job, own, (example, &name)));
+                let result = job.and_then(|job| answer(call, job, own, (recorded, &name)));
                 outcomes.push(Outcome { result, ms: 0 });
             }
             Ok(Made::Each(items, outcomes))
@@ -168,33 +236,61 @@ fn made(call: &Call, work: Work, example: &Example, prefix: &str) -> Result<Made
     }
 }
 
-/// What a call makes of recorded answers, address by address.
+/// What a call makes of recorded answers.
 fn answer(
     call: &Call,
     job: Job,
     canned: &[Canned],
-    (example, name): (&Example, &str),
+    (recorded, name): (Recorded<'_>, &str),
 ) -> Result<Answer, SourceError> {
-    let prepared = match job {
-        Job::Ask(prepared) => prepared,
+    let job = match job {
+        Job::Ask(prepared) => Job::Ask(prepared),
         Job::Dataset(composition) => {
             let (prefix, inputs) = (format!("{name}."), composition.inputs());
-            let made = composition.definition.canned(example, &prefix, &inputs);
+            let made = composition.definition.canned(recorded, &prefix, &inputs);
             return made.map(|(harvest, bytes)| Answer::of_dataset(&call.id, harvest, bytes));
         }
     };
+    let read = |upstream: &Upstream, reply: &FetchReply| call.read(upstream, reply, recorded.now);
+    asked_in_turn(
+        call,
+        job,
+        canned,
+        (recorded, name),
+        |upstream, reply| match &call.pages {
+            Some(pages) if recorded.fault.is_none_or(|(fails, _)| fails != name) => {
+                paged(call, upstream, pages, canned, recorded.now)
+            }
+            Some(_) | None => read(upstream, reply),
+        },
+    )
+}
+
+/// Recorded answers, address by address.
+fn asked_in_turn<T>(
+    call: &Call,
+    job: Job,
+    canned: &[Canned],
+    (recorded, name): (Recorded<'_>, &str),
+    read: impl Fn(&Upstream, &FetchReply) -> Result<T, SourceError>,
+) -> Result<T, SourceError> {
+    let Job::Ask(prepared) = job else {
+        return Err(failure::misshapen(call.source_name(), "another dataset"));
+    };
     let upstream = &prepared.upstream;
-    if let Some(pages) = &call.pages {
-        return paged(call, upstream, pages, canned, example);
+    if let Some((_, fault)) = recorded.fault.filter(|(fails, _)| *fails == name) {
+        let reply = fault.reply(call.format.recorded(), upstream.reply_bytes_max);
+        let reply = reply.map_err(|event| call.failed(&upstream.name, event))?;
+        return read(upstream, &reply);
     }
     let mut left = prepared.requests.len();
     for one in canned.iter().take(prepared.requests.len()) {
         left = left.saturating_sub(1);
-        let reply = recorded(call, one);
+        let reply = reply_of(call, one);
         if reply.status == 404 && left > 0 {
             continue;
         }
-        return call.read(upstream, &reply, example.now);
+        return read(upstream, &reply);
     }
     Err(unrecorded(call, upstream))
 }
@@ -205,12 +301,12 @@ fn paged(
     upstream: &Upstream,
     pages: &Pages,
     canned: &[Canned],
-    example: &Example,
+    now: Timestamp,
 ) -> Result<Answer, SourceError> {
     let mut reading = pages.begin();
     let (mut calls, mut bytes) = (Vec::new(), 0_usize);
     for one in canned {
-        let mut part = call.read(upstream, &recorded(call, one), example.now)?;
+        let mut part = call.read(upstream, &reply_of(call, one), now)?;
         bytes = bytes.saturating_add(part.bytes);
         calls.append(&mut part.calls);
         let more = reading.take(part.document);
@@ -226,7 +322,7 @@ fn paged(
     Err(unrecorded(call, upstream))
 }
 
-fn recorded(call: &Call, canned: &Canned) -> FetchReply {
+fn reply_of(call: &Call, canned: &Canned) -> FetchReply {
     let (status, body) = match canned {
         Canned::Body(body) => (200, Bytes::from(call.format.recorded_bytes(body))),
         Canned::Status(status) => (*status, Bytes::new()),

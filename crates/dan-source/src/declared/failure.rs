@@ -201,6 +201,17 @@ pub(crate) fn unusable(source: &str, call: &str, what: &str) -> SourceError {
     }
 }
 
+/// A source that was not asked: it is left alone, or too many ask.
+pub(crate) fn not_asked(source: &str, detail: u32, text: &str) -> SourceError {
+    SourceError {
+        failure: SourceFailure::Transient,
+        source: source.to_uppercase(),
+        detail,
+        text: Some(text.to_owned()),
+        cause: format!("{source}: {text}"),
+    }
+}
+
 /// A source whose answer does not fit the definition.
 pub(crate) fn misshapen(source: &str, what: &str) -> SourceError {
     SourceError {

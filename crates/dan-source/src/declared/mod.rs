@@ -3,6 +3,7 @@
 //! One way through: inputs → requests (`call`) → answers (`gather`) → less (`minimise`) →
 //! values (`mapping`). Everything is compiled when the catalogue is read.
 
+mod answered;
 mod body;
 mod call;
 mod compose;
@@ -14,9 +15,13 @@ mod example;
 mod expression;
 mod failure;
 mod fan;
+mod faults;
+mod flight;
 mod format;
+mod gate;
 mod gather;
 mod json;
+mod line;
 mod mapping;
 mod media;
 mod minimise;
@@ -39,9 +44,11 @@ use dan_core::party::Party;
 use dan_core::ports::{CallContext, HarvestOrder, PortFuture, Source, SourceError, SourceFailure};
 use dan_core::statement::sha256;
 
+pub use answered::{AnswerCache, CACHE_BYTES_MAX};
 pub use call::SourcePorts;
 pub(crate) use compose::DEPTH_MAX as COMPOSITION_DEPTH_MAX;
 pub use definition::Definition;
+pub use gate::{Gates, PAUSE_S_MAX};
 pub use gather::HARVEST_BYTES_MAX;
 pub use upstream::{
     CALL_TIMEOUT_S_DEFAULT, PARALLEL_DEFAULT, PARALLEL_MAX, REPLY_BYTES_DEFAULT, REPLY_BYTES_MAX,
@@ -134,7 +141,20 @@ impl Definition {
         let read = (inputs, &mut document);
         let gathered = gather::gather(&self.calls, read, brought, ports, ctx).await?;
         let bytes = gathered.bytes;
-        Ok((self.shape(document, gathered, inputs)?, bytes))
+        let Some(file) = &self.file else {
+            return Ok((self.shape(document, gathered, inputs)?, bytes));
+        };
+        let job = file.call.prepare(inputs, &document)?;
+        let asking = (brought, ports);
+        let mut arriving = file.call.open(job, file.bytes_max, asking, ctx).await?;
+        if let Some(media_type) = &file.media_type {
+            arriving.media_type.clone_from(media_type);
+        }
+        let harvest = Harvest {
+            evidence: Evidence::Stream(arriving),
+            calls: gathered.calls,
+        };
+        Ok((harvest, bytes))
     }
 
     /// What comes after the last answer: no waiting in here.

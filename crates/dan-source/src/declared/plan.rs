@@ -109,9 +109,6 @@ impl Plan {
         accept: &str,
     ) -> Result<Prepared, Unusable> {
         let target = self.target(document)?;
-        if target.upstream.unset.is_some() {
-            return Err(Unusable("this node is not set up for it".to_owned()));
-        }
         let mut query = String::new();
         for (name, template) in &self.query {
             if let Some(value) = template.fill(document)? {

@@ -33,6 +33,11 @@ pub(crate) enum CallToken {
 }
 
 impl CallToken {
+    /// Whether it stands for the subject or the caller, and not for this node.
+    pub(crate) const fn is_somebodys(&self) -> bool {
+        matches!(self, Self::Consent | Self::Caller { .. })
+    }
+
     /// Scopes of the token that a call may be asked with.
     pub(crate) fn scope(&self) -> Option<&str> {
         match self {
@@ -78,22 +83,28 @@ impl CallToken {
                 }
             }
         };
-        let without = |authority: &str, cause: &str| SourceError {
-            failure: SourceFailure::Unreachable,
-            detail: DETAIL_NOT_ASKED,
-            text: Some(format!(
-                "there is no token for the source: {authority} gives none"
-            )),
-            cause: format!("call {call}: no token from {authority}: {cause}"),
-            ..unusable("no token")
-        };
         let issuer = ports
             .tokens
             .as_ref()
-            .ok_or_else(|| without("this node", "no token client is configured"))?;
+            .ok_or_else(|| without((source, call), "this node", "no token client is configured"))?;
         let token = issuer.token(&wish, ctx).await;
-        let token = token.map_err(|FactError { authority, cause }| without(&authority, &cause))?;
+        let token = token.map_err(|FactError { authority, cause }| {
+            without((source, call), &authority, &cause)
+        })?;
         Ok(Some(bearer(&token)))
+    }
+}
+
+/// A token of ours cannot be had.
+pub(crate) fn without((source, call): (&str, &str), authority: &str, cause: &str) -> SourceError {
+    SourceError {
+        failure: SourceFailure::Unreachable,
+        detail: DETAIL_NOT_ASKED,
+        text: Some(format!(
+            "there is no token for the source: {authority} gives none"
+        )),
+        cause: format!("call {call}: no token from {authority}: {cause}"),
+        ..failure::unusable(source, call, "no token")
     }
 }
 
@@ -106,6 +117,8 @@ pub(crate) struct Brought {
     pub(crate) forwarded: Option<Arc<Secret>>,
     /// The owner, where he wants us to get one.
     pub(crate) on_behalf_of: Option<OrgNumber>,
+    /// The owner: what is kept for one is not shown to another.
+    pub(crate) owner: Option<OrgNumber>,
 }
 
 impl Brought {
@@ -115,6 +128,7 @@ impl Brought {
             reused: order.caller_token().filter(|_| offered.reuse).cloned(),
             forwarded: offered.forwarded.clone(),
             on_behalf_of: order.owner().filter(|_| offered.on_behalf_of_owner),
+            owner: order.owner(),
         }
     }
 }
@@ -181,6 +195,7 @@ mod tests {
     fn brought(reused: &str, forwarded: &str, on_behalf: bool) -> Brought {
         let some = |text: &str| (!text.is_empty()).then(|| secret(text));
         Brought {
+            owner: None,
             reused: some(reused),
             forwarded: some(forwarded),
             on_behalf_of: on_behalf.then(|| org(AGENCY)),
@@ -192,11 +207,11 @@ mod tests {
         brought: &Brought,
         issuer: Option<&Arc<Issuer>>,
     ) -> Result<Option<String>, SourceError> {
-        let ports = SourcePorts {
-            fetch: Arc::new(Nowhere),
-            clock: Arc::new(StillClock::default()),
-            tokens: issuer.map(|issuer| Arc::clone(issuer) as _),
-        };
+        let ports = SourcePorts::new(
+            Arc::new(Nowhere),
+            Arc::new(StillClock::default()),
+            issuer.map(|issuer| Arc::clone(issuer) as _),
+        );
         let sent = token
             .authorization(("freg", "person"), brought, &ports, &call_context())
             .await?;

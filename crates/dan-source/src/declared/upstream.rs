@@ -3,12 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use super::call::SourcePorts;
+use super::token;
+use crate::authorities::tokens::{ClientCredentials, bearer};
+use crate::protect::WAIT_MS_MAX;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dan_core::ports::FetchRequest;
+use dan_core::ports::{CallContext, FetchRequest, SourceError};
 use dan_core::secret::Secret;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 /// Largest answer that is read when the source's file does not say, in bytes (`security.md` F6).
@@ -38,6 +43,8 @@ pub(crate) enum Credential {
         /// The key.
         key: Arc<Secret>,
     },
+    /// A token of its own authorization server.
+    OAuth2(Arc<ClientCredentials>),
 }
 
 /// Shows the kind, nothing else.
@@ -47,6 +54,7 @@ impl fmt::Debug for Credential {
             Self::None => "Credential(none)",
             Self::Basic(_) => "Credential(basic)",
             Self::ApiKey { .. } => "Credential(api key)",
+            Self::OAuth2(_) => "Credential(oauth2)",
         })
     }
 }
@@ -61,7 +69,7 @@ pub(crate) struct Upstream {
     pub(crate) timeout_s: u32,
     /// The setting that its address needs and this node does not have.
     pub(crate) unset: Option<String>,
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
     waiting: AtomicUsize,
     waiting_max: usize,
 }
@@ -85,7 +93,7 @@ impl Upstream {
             reply_bytes_max: usize::try_from(reply_bytes_max).unwrap_or(usize::MAX),
             timeout_s,
             unset: None,
-            slots: Semaphore::new(parallel),
+            slots: Arc::new(Semaphore::new(parallel)),
             waiting: AtomicUsize::new(0),
             waiting_max: parallel.saturating_mul(WAITING_PER_SLOT),
         }
@@ -103,21 +111,48 @@ impl Upstream {
     ///
     /// # Errors
     /// [`Crowded`] when too many wait already, or none came free by the deadline.
-    pub(crate) async fn enter(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, Crowded> {
-        if let Ok(permit) = self.slots.try_acquire() {
+    pub(crate) async fn enter(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Crowded> {
+        if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
             return Ok(permit);
         }
         let _queued = Queued::join(self)?;
-        match timeout_at(deadline, self.slots.acquire()).await {
+        let waiting = Arc::clone(&self.slots).acquire_owned();
+        let patience = Instant::now().checked_add(Duration::from_millis(WAIT_MS_MAX));
+        let until = patience.map_or(deadline, |patience| patience.min(deadline));
+        match timeout_at(until, waiting).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(Crowded),
         }
     }
 
+    /// The value of `Authorization` that has to be got first, if there is one.
+    ///
+    /// # Errors
+    /// Unreachable when the authorization server of the source gives no token.
+    pub(crate) async fn authorization(
+        &self,
+        (source, call): (&str, &str),
+        ports: &SourcePorts,
+        ctx: &CallContext,
+    ) -> Result<Option<Secret>, SourceError> {
+        let Credential::OAuth2(client) = &self.credential else {
+            return Ok(None);
+        };
+        let asking = client.token(ports.fetch.as_ref(), ports.clock.as_ref(), ctx);
+        let got = timeout_at(ctx.deadline, asking).await;
+        let got = got.unwrap_or_else(|_elapsed| Err("no answer in time".to_owned()));
+        let token = got.map_err(|why| {
+            let whose = format!("the authorization server of {source}");
+            token::without((source, call), &whose, &why)
+        })?;
+        Ok(Some(bearer(&token)))
+    }
+
     /// Puts the credential on a request.
     pub(crate) fn sign_on(&self, request: &mut FetchRequest) {
         match &self.credential {
-            Credential::None => {}
+            // A token has to be got first: see `Line`.
+            Credential::None | Credential::OAuth2(_) => {}
             Credential::Basic(secret) => {
                 let encoded = STANDARD.encode(secret.expose());
                 request.authorization = Some(Secret::new(format!("Basic {encoded}")));

@@ -53,6 +53,11 @@ enum StoredPhase {
         digest: String,
         body_bytes: u64,
     },
+    BrokenOff {
+        body_bytes: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<u16>,
+    },
     Failed {
         code: u16,
     },
@@ -97,6 +102,10 @@ pub(crate) fn encode_audit(record: &AuditRecord, sealer: &Sealer) -> Result<Stri
             Phase::Delivered { digest, body_bytes } => StoredPhase::Delivered {
                 digest: hex::encode(digest),
                 body_bytes: *body_bytes,
+            },
+            Phase::BrokenOff { body_bytes, code } => StoredPhase::BrokenOff {
+                body_bytes: *body_bytes,
+                code: *code,
             },
             Phase::Failed { code } => StoredPhase::Failed { code: *code },
         },
@@ -166,6 +175,7 @@ fn decode(id: &str, text: &str, sealer: &Sealer) -> Result<AuditRecord, StoreErr
                 digest: hex::decode(&digest).ok_or_else(|| corrupt(KIND, id, "not a digest"))?,
                 body_bytes,
             },
+            StoredPhase::BrokenOff { body_bytes, code } => Phase::BrokenOff { body_bytes, code },
             StoredPhase::Failed { code } => Phase::Failed { code },
         },
         requestor: open(record.requestor, "requestor")?,

@@ -23,8 +23,8 @@ use std::time::Duration;
 use dan_core::accreditation::{Accreditation, AccreditationId};
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, PortFuture, Store,
-    StoreError, Stored, StoredAudit,
+    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, PortFuture, ProofRecord,
+    Store, StoreError, Stored, StoredAudit,
 };
 use dan_core::time::Timestamp;
 use dan_core::usage::UsageRow;
@@ -166,6 +166,12 @@ impl Store for SqliteStore {
         let (key, sealer) = (*key_digest, Arc::clone(&self.sealer));
         let query =
             move |connection: &Connection| read::idempotency(connection, owner, &key, &sealer);
+        Box::pin(self.readers.run(query))
+    }
+
+    fn proof<'a>(&'a self, id: &'a str) -> PortFuture<'a, Result<Option<ProofRecord>, StoreError>> {
+        let (id, sealer) = (id.to_owned(), Arc::clone(&self.sealer));
+        let query = move |connection: &Connection| read::proof(connection, &id, &sealer);
         Box::pin(self.readers.run(query))
     }
 

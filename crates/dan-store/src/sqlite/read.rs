@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dan_core::accreditation::{Accreditation, AccreditationId};
 use dan_core::party::OrgNumber;
 use dan_core::ports::{
-    AccreditationFilter, ApiKeyRecord, IdempotencyRecord, KeyUse, StoreError, Stored, StoredAudit,
+    AccreditationFilter, ApiKeyRecord, IdempotencyRecord, KeyUse, ProofRecord, StoreError, Stored,
+    StoredAudit,
 };
 use dan_core::time::Timestamp;
 use dan_core::usage::{UsageKey, UsageRow};
@@ -17,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::{connect_reader, store_error};
 use crate::record::{
-    AuditRow, decode_accreditation, decode_api_key, decode_audit, decode_idempotency,
+    AuditRow, decode_accreditation, decode_api_key, decode_audit, decode_idempotency, decode_proof,
     idempotency_id,
 };
 use crate::seal::Sealer;
@@ -165,6 +166,17 @@ pub(super) fn idempotency(
     let id = idempotency_id(owner, key_digest, sealer);
     one(connection, sql, [id], |row| row.get::<_, String>(0))?
         .map(|body| decode_idempotency(owner, key_digest, &body, sealer))
+        .transpose()
+}
+
+pub(super) fn proof(
+    connection: &Connection,
+    id: &str,
+    sealer: &Sealer,
+) -> Result<Option<ProofRecord>, StoreError> {
+    let sql = "SELECT body FROM proof WHERE id = ?1";
+    one(connection, sql, [id], |row| row.get::<_, String>(0))?
+        .map(|body| decode_proof(id, &body, sealer))
         .transpose()
 }
 

@@ -32,6 +32,10 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         version: 3,
         sql: include_str!("migrations/0003_key_use.sql"),
     },
+    Migration {
+        version: 4,
+        sql: include_str!("migrations/0004_proof.sql"),
+    },
 ];
 
 impl Migration {
@@ -272,6 +276,7 @@ mod tests {
             "02e01d74022776c892f68469852547a27cbc3a61e3e651d04482ceb6aded3834",
             "deffe3cd7714a00599bc60e16aa3f5b642e9d070113afcee35bdda284976daf1",
             "01ad66dfd6284d5491f01f915583080a54af3a4e2e22c6c43226547479652ffc",
+            "3bff713221fbeab33210ce797c18a0c278593b2773eba9af8301521912837b28",
         ];
         assert_eq!(MIGRATIONS.len(), checksums.len(), "note the new one's here");
         for ((migration, checksum), version) in MIGRATIONS.iter().zip(checksums).zip(1..) {

@@ -16,7 +16,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{read, store_error};
 use crate::record::{
-    encode_accreditation, encode_api_key, encode_audit, encode_idempotency, idempotency_id,
+    encode_accreditation, encode_api_key, encode_audit, encode_idempotency, encode_proof,
+    idempotency_id,
 };
 use crate::seal::Sealer;
 
@@ -57,6 +58,15 @@ enum Step {
         body: String,
     },
     Forget {
+        before: i64,
+    },
+    KeepProof {
+        id: String,
+        expires: i64,
+        body: String,
+        count_max: u32,
+    },
+    ForgetProofs {
         before: i64,
     },
     Probe,
@@ -130,6 +140,15 @@ impl Step {
             Write::ForgetIdempotency(before) => Self::Forget {
                 before: before.as_ms(),
             },
+            Write::KeepProof { value, count_max } => Self::KeepProof {
+                id: value.id.clone(),
+                expires: value.expires.as_ms(),
+                body: encode_proof(value, sealer)?,
+                count_max: *count_max,
+            },
+            Write::ForgetProofs(before) => Self::ForgetProofs {
+                before: before.as_ms(),
+            },
         })
     }
 
@@ -167,6 +186,10 @@ const USE: &str = "INSERT INTO key_use (key_id, last_used, day, count) VALUES (?
 const REMEMBER: &str = "INSERT INTO idempotency (id, expires, body) VALUES (?1, ?2, ?3) \
      ON CONFLICT DO UPDATE SET expires = excluded.expires, body = excluded.body \
      WHERE idempotency.expires <= ?4";
+const FORGET: &str = "DELETE FROM idempotency WHERE expires < ?1";
+const KEEP_PROOF: &str =
+    "INSERT INTO proof (id, expires, body) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+const FORGET_PROOFS: &str = "DELETE FROM proof WHERE expires < ?1";
 const PROBE: &str = "INSERT INTO meta (name, value) VALUES ('probe', hex(randomblob(8))) \
      ON CONFLICT DO UPDATE SET value = excluded.value";
 
@@ -357,7 +380,14 @@ impl Writer {
                 expires,
                 body,
             } => execute(connection, REMEMBER, params![id, expires, body, now]),
-            Step::Forget { before } => forget(connection, *before),
+            Step::Forget { before } => forget(connection, FORGET, *before),
+            Step::KeepProof {
+                id,
+                expires,
+                body,
+                count_max,
+            } => keep_proof(connection, *count_max, params![id, expires, body]),
+            Step::ForgetProofs { before } => forget(connection, FORGET_PROOFS, *before),
             Step::Probe => execute(connection, PROBE, []),
         }
         .map_err(|error| store_error(&error))?;
@@ -397,9 +427,24 @@ fn put_grant(connection: &Connection, expect: u64, values: impl Params) -> rusql
 }
 
 /// However many there were, it is one step that was done.
-fn forget(connection: &Connection, before: i64) -> rusqlite::Result<usize> {
-    let sql = "DELETE FROM idempotency WHERE expires < ?1";
+fn forget(connection: &Connection, sql: &str, before: i64) -> rusqlite::Result<usize> {
     execute(connection, sql, [before]).map(|_rows| 1)
+}
+
+/// Keeps one, and only the last `count_max` of all there ever were.
+fn keep_proof(
+    connection: &Connection,
+    count_max: u32,
+    values: impl Params,
+) -> rusqlite::Result<usize> {
+    let rows = execute(connection, KEEP_PROOF, values)?;
+    if rows == 1 {
+        let gone = connection
+            .last_insert_rowid()
+            .saturating_sub(i64::from(count_max.max(1)));
+        execute(connection, "DELETE FROM proof WHERE sequence <= ?1", [gone])?;
+    }
+    Ok(rows)
 }
 
 fn execute(connection: &Connection, sql: &str, values: impl Params) -> rusqlite::Result<usize> {

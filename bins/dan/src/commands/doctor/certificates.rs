@@ -16,13 +16,18 @@ use crate::config::Config;
 use crate::expiries::{of_chain, of_clients, of_signing, of_token_client};
 use crate::output::Misuse;
 use crate::server_tls::ServerTls;
+use crate::signing_keys::open_signer;
 use crate::system::SystemClock;
 
 /// The chain of the listener, the roots and lists for consumers, and what ends soon.
 pub(super) async fn findings(config: &Config) -> Vec<Finding> {
     let now = SystemClock.now();
     let mut findings = Vec::new();
-    let mut ending = [of_signing(config), of_token_client(config)].concat();
+    let mut ending = of_token_client(config);
+    // What cannot be read is a finding of its own.
+    if let Ok(signer) = open_signer(config) {
+        ending.extend(of_signing(&signer.ring(), now));
+    }
     let chain = chain(config);
     if let Ok(Some(chain)) = &chain {
         ending.extend(chain.iter().cloned());

@@ -17,9 +17,10 @@ use dan_source::catalog_folder::Loaded;
 use dan_store::Access;
 use serde_json::{Value, json};
 
-use crate::compose::{self, load_catalog, open_signer, open_store};
-use crate::config::{self, Config};
+use crate::compose::{self, load_catalog, open_store};
+use crate::config::{self, Config, SigningKey};
 use crate::output::{Ending, Misuse, Outcome, say, say_json};
+use crate::signing_keys::open_signer;
 use crate::system::SystemClock;
 
 /// A consumer's credentials that are not let in, to find out why.
@@ -208,7 +209,7 @@ fn effective(config: &Config) -> Value {
         "plugins": plugins,
         "store.url": config.store.url,
         "store.durability": format!("{:?}", config.store.durability).to_lowercase(),
-        "signing.keys": config.signing.keys.iter().map(|key| key.key.to_string()).collect::<Vec<_>>(),
+        "signing.keys": config.signing.keys.iter().map(SigningKey::place).collect::<Vec<_>>(),
         "settings": config.settings,
         "secrets": secrets,
         "registry.url": config.registry.url,

@@ -6,6 +6,7 @@ mod grant;
 mod list;
 mod person;
 mod release;
+mod stream;
 mod upkeep;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Answer, Call, Exchange, Form, Presented, Presenter, Wish};
+use super::{Answer, Call, Exchange, Presented, Presenter, Wish};
 use crate::audit::{Action, Phase};
 use crate::caller::Caller;
 use crate::catalog::Catalog;
@@ -41,13 +42,13 @@ impl Presenter for Plain {
                 Bytes::from(Value::from(list).to_string())
             }
             Evidence::Binary { bytes, .. } => bytes.clone(),
+            Evidence::Stream(_) => panic!("a stream is not shaped"),
         };
         let media_type = Some("application/json".to_owned());
         Ok(Presented {
             body,
             media_type,
             query: None,
-            form: Form::Plain,
         })
     }
 }
@@ -93,6 +94,7 @@ impl Desk {
             .exchange
             .harvest(Call { caller, ctx: &ctx }, id, dataset, wish)
             .await?;
+        let envelope = envelope.whole().unwrap();
         Ok(String::from_utf8(envelope.body.to_vec()).unwrap())
     }
 
@@ -115,6 +117,7 @@ impl Desk {
             .exchange
             .direct_harvest(call, application, wish)
             .await?;
+        let envelope = envelope.whole().unwrap();
         Ok(envelope.signature)
     }
 

@@ -17,11 +17,13 @@
 mod applications;
 mod grants;
 mod lists;
+mod proofs;
 mod records;
 
 pub use applications::*;
 pub use grants::*;
 pub use lists::*;
+pub use proofs::*;
 pub use records::*;
 
 use std::collections::BTreeSet;
@@ -38,8 +40,8 @@ use crate::inquiry::{LegalBasis, LegalBasisKind, Parameter};
 use crate::network::Network;
 use crate::party::{OrgNumber, Party};
 use crate::ports::{
-    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, Store, StoreError,
-    Stored, StoredAudit, Write,
+    AccreditationFilter, ApiKeyRecord, Batch, IdempotencyRecord, KeyUse, Place, ProofRecord, Store,
+    StoreError, Stored, StoredAudit, Write,
 };
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, UsageRow};
@@ -90,6 +92,10 @@ macro_rules! store_conformance {
             remembering_and_forgetting_go_in_order,
             a_remembered_application_refuses_its_whole_batch,
             one_of_many_applications_under_one_key_wins,
+            a_proof_is_kept_by_its_release,
+            the_oldest_proofs_make_room,
+            forgetting_proofs_takes_what_expired_before,
+            a_proof_that_is_there_refuses_its_whole_batch,
             audit_rows_read_back_as_they_were,
             audit_is_read_in_parts,
             many_appends_at_once_leave_no_gap,

@@ -11,6 +11,14 @@ pub async fn audit_rows_read_back_as_they_were(store: Arc<dyn Store>) {
             digest: [0xA5; 32],
             body_bytes: u64::MAX,
         },
+        Phase::BrokenOff {
+            body_bytes: u64::MAX,
+            code: None,
+        },
+        Phase::BrokenOff {
+            body_bytes: 0,
+            code: Some(3001),
+        },
         Phase::Failed { code: 3002 },
     ];
     let mut records = Vec::new();

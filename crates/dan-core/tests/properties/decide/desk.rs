@@ -7,7 +7,7 @@ use bytes::Bytes;
 use dan_core::accreditation::Accreditation;
 use dan_core::caller::Caller;
 use dan_core::error::{Code, Fault};
-use dan_core::flow::{Answer, Call, Exchange, Explanation, Form, Presented, Presenter, Wish};
+use dan_core::flow::{Answer, Call, Exchange, Explanation, Presented, Presenter, Wish};
 use dan_core::inquiry::{Inquiry, Origin, Reading};
 use dan_core::meter::Meter;
 use dan_core::ports::{Clock as _, FactTable, Facts as _, Unit};
@@ -43,7 +43,6 @@ impl Presenter for Plain {
             body: Bytes::from_static(b"{}"),
             media_type: Some("application/json".to_owned()),
             query: None,
-            form: Form::Plain,
         })
     }
 }

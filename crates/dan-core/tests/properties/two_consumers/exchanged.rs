@@ -6,6 +6,7 @@ use crate::chance::Chance;
 use bytes::Bytes;
 use dan_core::accreditation::Accreditation;
 use dan_core::audit::Phase;
+use dan_core::dataset::Dataset;
 use dan_core::error::{Code, Fault};
 use dan_core::evidence::Evidence;
 use dan_core::flow::{Answer, Form, Presented, Presenter};
@@ -61,6 +62,10 @@ pub(super) struct Watchful {
 }
 
 impl Presenter for Watchful {
+    fn form(&self, _dataset: &Dataset) -> Result<Form, Fault> {
+        Ok(self.form)
+    }
+
     fn present(&self, answer: &Answer<'_>) -> Result<Presented, Fault> {
         let records = self.store.records();
         assert!(
@@ -81,7 +86,6 @@ impl Presenter for Watchful {
             body: Bytes::from(Value::from(values).to_string()),
             media_type: Some("application/json".to_owned()),
             query: None,
-            form: self.form,
         })
     }
 }

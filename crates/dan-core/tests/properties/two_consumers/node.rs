@@ -271,7 +271,8 @@ impl Node {
             ctx,
         };
         let id = &self.held[at].id;
-        self.exchange.harvest(call, id, dataset, wish).await
+        let released = self.exchange.harvest(call, id, dataset, wish).await;
+        released.map(|released| released.whole().unwrap())
     }
 
     fn settle(
@@ -476,7 +477,7 @@ impl Node {
                     assert!(self.intents.contains(id), "{record:?}");
                     self.delivered += 1;
                 }
-                Phase::Failed { .. } => {}
+                Phase::Failed { .. } | Phase::BrokenOff { .. } => {}
                 Phase::Done => assert_ne!(record.phase, Phase::Done, "{record:?}"),
             }
         }

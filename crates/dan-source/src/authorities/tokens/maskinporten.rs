@@ -6,25 +6,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use dan_core::ports::{
-    CallContext, Clock, Entropy, FactError, Fetch, FetchReply, FetchRequest, Method, PortFuture,
+    CallContext, Clock, Entropy, FactError, Fetch, FetchRequest, Method, PortFuture,
 };
 use dan_core::secret::Secret;
-use dan_core::strict::json_object;
 use dan_core::time::Timestamp;
 use dan_core::ttl::{Freshness, TtlMap};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout_at;
 
 use super::client_key::ClientKey;
-use super::{AccessToken, TokenIssuer, TokenWish, is_token};
+use super::{AccessToken, TokenIssuer, TokenWish, read, used_until};
 use crate::authorities::line::{self, Line};
 
 /// How long an assertion is good, in seconds (`engine.md` §5.4).
 pub const ASSERTION_S: i64 = 60;
-/// A token is not used any more this long before it expires, in seconds (`engine.md` §7.4).
-const MARGIN_S: i64 = 30;
-/// Longest time a token is kept, whatever it says of itself, in seconds.
-const KEPT_S_MAX: i64 = 3_600;
 /// Tokens that are kept.
 pub const TOKENS_KEPT_MAX: usize = 1_024;
 /// Largest answer of the token endpoint, in bytes.
@@ -156,8 +151,7 @@ impl MaskinportenClient {
         };
         let reply = self.line.send(request, line::is_answer, ctx).await?;
         let (token, lifetime_s) = read(&reply).map_err(|reason| self.line.failure(&reason))?;
-        let used_s = lifetime_s.min(KEPT_S_MAX).saturating_sub(MARGIN_S).max(0);
-        Ok((token, now.plus_ms(used_s.saturating_mul(1000))))
+        Ok((token, used_until(now, lifetime_s)))
     }
 
     /// The signed assertion (RFC 7523 §3).
@@ -193,33 +187,6 @@ fn header(key: &ClientKey, key_id: Option<String>) -> Value {
         (None, Some(certificate)) => json!({"alg": alg, "x5c": [certificate]}),
         (None, None) => json!({"alg": alg, "typ": "JWT", "kid": key.thumbprint()}),
     }
-}
-
-/// The token and its lifetime in seconds (RFC 6749 §5.1). Errors hold a code of RFC 6749 §5.2 at
-/// most, nothing else of the answer.
-fn read(reply: &FetchReply) -> Result<(AccessToken, i64), String> {
-    let answer = json_object(&reply.body);
-    if reply.status != 200 {
-        let code = answer.ok();
-        let code = code
-            .as_ref()
-            .and_then(|answer| answer.get("error")?.as_str())
-            .filter(|code| {
-                code.len() <= 40 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-            })
-            .unwrap_or("no error code");
-        return Err(format!("HTTP status {}, {code}", reply.status));
-    }
-    let answer = answer.map_err(|reason| format!("the answer is not understood: {reason}"))?;
-    let text = |name: &str| answer.get(name).and_then(Value::as_str);
-    if !text("token_type").is_none_or(|kind| kind.eq_ignore_ascii_case("bearer")) {
-        return Err("the token is of another type than Bearer".to_owned());
-    }
-    let token = text("access_token").filter(|token| is_token(token));
-    let token = token.ok_or("the answer holds no token")?;
-    let lifetime = answer.get("expires_in").and_then(Value::as_i64);
-    let lifetime = lifetime.ok_or("the answer does not say how long the token is good")?;
-    Ok((Arc::new(Secret::new(token.to_owned())), lifetime))
 }
 
 impl TokenIssuer for MaskinportenClient {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plans::Reading;
-use super::{Head, Roots, Surroundings, check_name, components, fans, formats, paging, plans};
+use super::{
+    Head, Roots, Surroundings, check_name, components, fans, formats, keeping, paging, plans,
+};
 use crate::catalog_folder::problem::{Place, Problems};
 use crate::catalog_folder::section::Section;
 use crate::declared::call::{Call, How};
@@ -16,7 +18,7 @@ pub(crate) const CALLS_MAX: usize = 16;
 const CALL_TIMEOUT_S_MAX: u32 = 300;
 
 /// Constructs of `services.md` §12 that this version does not carry out.
-const NOT_BUILT: [&str; 6] = ["tls", "cache", "breaker", "method", "xpath", "poll"];
+const NOT_BUILT: [&str; 5] = ["tls", "breaker", "method", "xpath", "poll"];
 
 /// A call as it is read, before calls are tied together.
 struct Draft {
@@ -92,6 +94,7 @@ fn read_one(
     let failures = failures(section);
     let format = formats::read(section);
     let pages = paging::read(section);
+    let keeping = keeping::read(section);
     let optional = section.flag("optional").unwrap_or(false);
     let mut call = Call {
         id: id?.value,
@@ -102,8 +105,18 @@ fn read_one(
         failures,
         format,
         pages,
+        keeping,
         needs: Vec::new(),
     };
+    if call.keeping.is_some() && call.plans().any(|plan| plan.token.is_somebodys()) {
+        let what = format!(
+            "the call `{}` keeps what it got with another's token",
+            call.id
+        );
+        let hint =
+            "leave out `cache`: what rests on a consent or a caller's own right ends with it";
+        section.problems().hint(&place, what, hint);
+    }
     let own = timeout.map(|own| own.value);
     let usual = usual_timeout(&call).map_or(head.timeout_s, |usual| usual.min(head.timeout_s));
     call.timeout = Duration::from_secs(u64::from(own.unwrap_or(usual)));

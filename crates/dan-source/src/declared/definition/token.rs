@@ -33,9 +33,14 @@ pub(super) fn read(section: &mut Section<'_>, upstream: Option<&Upstream>) -> Ca
         section.take("scope");
         problems.hint(&place, "`scope` without the `token` it is for", hint);
     }
-    let signed = upstream.is_some_and(|source| matches!(source.credential, Credential::Basic(_)));
+    let signed = upstream.is_some_and(|source| {
+        matches!(
+            source.credential,
+            Credential::Basic(_) | Credential::OAuth2(_)
+        )
+    });
     if signed && token != CallToken::None {
-        let what = "the call wants a token, and its source has `basic`";
+        let what = "the call wants a token, and its source has `basic` or `oauth2`";
         let hint = "a request has one Authorization: leave out one of the two";
         problems.hint(&place, what, hint);
     }

@@ -3,7 +3,7 @@
 use dan_core::dataset::{ValueSpec, ValueType};
 
 use super::{Head, Roots};
-use crate::catalog_folder::problem::{At, Mistake, Problems, suggestion};
+use crate::catalog_folder::problem::{At, Mistake, Place, Problems, suggestion};
 use crate::catalog_folder::section::{Node, Section};
 use crate::declared::expression::Expr;
 use crate::declared::json;
@@ -20,6 +20,8 @@ const EACH: &str = "{each}";
 pub(super) struct Values {
     pub(super) specs: Vec<ValueSpec>,
     pub(super) rules: Vec<ValueRule>,
+    /// Where the last value of type binary is.
+    pub(super) binary: Option<Place>,
 }
 
 /// One `[[value]]` as it is written.
@@ -46,6 +48,7 @@ pub(super) fn read(section: &mut Section<'_>, roots: &Roots<'_>, head: &Head<'_>
     let mut values = Values {
         specs: Vec::new(),
         rules: Vec::new(),
+        binary: None,
     };
     for mut one in sections {
         let (texts, list) = each(&mut one, roots);
@@ -109,6 +112,7 @@ fn draft(section: &mut Section<'_>, roots: &Roots<'_>) -> Draft {
     ] {
         if let (Some(item), Some(kind)) = (item, kind)
             && kind != wanted
+            && !(kind == ValueType::Binary && wanted == ValueType::Attachment)
         {
             let what = format!(
                 "`{key}` in [[value]] is for values of type {}",
@@ -145,12 +149,6 @@ fn kind(section: &mut Section<'_>) -> Option<ValueType> {
         .map(|(kind, _)| *kind);
     let names = ValueType::ALL.iter().map(|(_, name)| *name);
     match known {
-        Some(ValueType::Binary) => {
-            let what = "values of type binary are not built yet";
-            let hint = "use attachment, or let a plugin serve this dataset";
-            section.problems().hint(&text.place, what, hint);
-            None
-        }
         Some(kind) => Some(kind),
         None => {
             section.problems().report(
@@ -243,6 +241,9 @@ fn add(
     if values.specs.iter().any(|spec| spec.name == name.value) {
         let what = format!("the value `{}` is there twice", name.value);
         problems.add(&name.place, what);
+    }
+    if kind == ValueType::Binary {
+        values.binary = Some(name.place.clone());
     }
     let item = each.is_some();
     let source = draft.source.as_ref().map(|text| {

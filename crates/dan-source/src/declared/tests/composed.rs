@@ -361,3 +361,11 @@ fn consent_is_not_passed_over_by_composing() {
     let with_rule = outer.replacen("[[call]]", &format!("{rule}[[call]]"), 1);
     assert_eq!(files(&with_rule), Vec::<String>::new());
 }
+
+#[test]
+fn every_failure_of_every_call_of_the_shipped_catalogue_is_as_declared() {
+    let loaded = load(&CatalogFiles::embedded(), &Environment::invented()).expect("no mistake");
+    let (problems, tried) = loaded.try_faults();
+    assert_eq!(problems, []);
+    assert!(tried > 100, "{tried}");
+}

@@ -4,6 +4,9 @@ mod answers;
 mod bodies;
 mod calls;
 mod composed;
+mod gates;
+mod kept;
+mod oauth;
 mod requests;
 
 use std::collections::BTreeMap;
@@ -141,11 +144,11 @@ async fn harvest_with(
     ctx: &CallContext,
 ) -> Result<Harvest, SourceError> {
     let subject = Party::parse("991825827", Realm::Production).expect("a number");
-    let ports = SourcePorts {
-        fetch: Arc::clone(outside) as _,
-        clock: Arc::new(StillClock::default()),
-        tokens: None,
-    };
+    let ports = SourcePorts::new(
+        Arc::clone(outside) as _,
+        Arc::new(StillClock::default()),
+        None,
+    );
     let inputs = Inputs {
         subject: Some(&subject),
         subject_text: None,

@@ -1,5 +1,9 @@
-//! `dan catalog`: check a folder of definitions, show what one of them says.
+//! `dan catalog`: check a folder of definitions, show what one of them says, compare two, draft one.
 
+pub mod diff;
+pub mod draft;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -16,19 +20,21 @@ use crate::output::{Ending, Misuse, Outcome, say, say_json};
 /// # Errors
 /// None: a folder that cannot be read is a mistake like others.
 pub fn check(folder: &Path, as_json: bool) -> Ending {
-    let (found, datasets) = match check_folder(folder, &Environment::invented()) {
-        Err(problems) => (problems, 0),
-        Ok(loaded) => (Vec::new(), loaded.datasets.len()),
+    let (found, datasets, faults) = match check_folder(folder, &Environment::invented()) {
+        Err(problems) => (problems, 0, 0),
+        Ok(loaded) => (Vec::new(), loaded.datasets.len(), loaded.try_faults().1),
     };
     if as_json {
         let problems: Vec<Value> = found.iter().map(describe_problem).collect();
-        say_json(&json!({"ok": found.is_empty(), "datasets": datasets, "problems": problems}));
+        say_json(&json!({
+            "ok": found.is_empty(), "datasets": datasets, "faults": faults, "problems": problems,
+        }));
     } else if found.is_empty() {
         say(format!(
-            "{datasets} datasets, every example comes out as expected"
+            "datasets: {datasets}; every example comes out as expected, and so do {faults} failures of their sources"
         ));
     } else {
-        say(list_problems(&found));
+        say(page_of(&found, folder));
     }
     Ok(if found.is_empty() {
         Outcome::Yes
@@ -37,10 +43,28 @@ pub fn check(folder: &Path, as_json: bool) -> Ending {
     })
 }
 
+/// Every mistake with its line, as compilers show them.
+fn page_of(problems: &[Problem], folder: &Path) -> String {
+    let mut texts: BTreeMap<&str, Option<String>> = BTreeMap::new();
+    let shown = problems.iter().map(|problem| {
+        let read = || std::fs::read_to_string(folder.join(&problem.file)).ok();
+        let text = texts.entry(&problem.file).or_insert_with(read);
+        problem.shown_in(text.as_deref().unwrap_or_default())
+    });
+    let shown: Vec<String> = shown.collect();
+    let count = match problems.len() {
+        1 => "1 mistake".to_owned(),
+        count => format!("{count} mistakes"),
+    };
+    format!("{}\n\n{count}", shown.join("\n\n"))
+}
+
 fn describe_problem(problem: &Problem) -> Value {
     json!({
         "file": problem.file,
         "line": problem.line,
+        "column": problem.marked.from.saturating_add(1),
+        "length": problem.marked.bytes,
         "what": problem.what,
         "hint": problem.hint,
     })
