@@ -283,6 +283,9 @@ pub enum CatalogCommand {
         /// Which of its paths; without it, they are listed
         #[arg(long, value_name = "PATH")]
         path: Option<String>,
+        /// Names of the values that are wanted, with commas between them; all, when not given
+        #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+        values: Vec<String>,
         /// Folder to write to
         #[arg(long, value_name = "DIR", default_value = "catalog")]
         out: PathBuf,

@@ -55,11 +55,13 @@ async fn run(command: Command) -> Ending {
                 name,
                 from_openapi,
                 path,
+                values,
                 out,
             } => catalog::draft::run(&catalog::draft::Wish {
                 name: &name,
                 openapi: &from_openapi,
                 path: path.as_deref(),
+                values: &values,
                 out: &out,
             }),
             CatalogCommand::Explain(args) => explain::run(&args).await,

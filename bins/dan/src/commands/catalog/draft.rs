@@ -26,6 +26,8 @@ pub struct Wish<'a> {
     pub openapi: &'a Path,
     /// One of its paths that is asked with GET; without one, they are listed.
     pub path: Option<&'a str>,
+    /// Names of the values that are wanted; empty: all of them.
+    pub values: &'a [String],
     /// Folder to write to; nothing that is there is written over.
     pub out: &'a Path,
 }
@@ -43,7 +45,7 @@ pub fn run(wish: &Wish<'_>) -> Ending {
         }
         return Ok(Outcome::Yes);
     };
-    let files = draft(&described, wish.name, path)?;
+    let files = draft(&described, (wish.name, path), wish.values)?;
     for (name, _) in &files {
         if wish.out.join(name).exists() {
             let file = wish.out.join(name);
@@ -98,7 +100,11 @@ fn gets(described: &Value) -> Vec<(&str, &str)> {
 }
 
 /// The four files: path and text.
-fn draft(described: &Value, name: &str, path: &str) -> Result<Vec<(String, String)>, Misuse> {
+fn draft(
+    described: &Value,
+    (name, path): (&str, &str),
+    wanted: &[String],
+) -> Result<Vec<(String, String)>, Misuse> {
     let item = described.get("paths").and_then(|paths| paths.get(path));
     let Some(get) = item.and_then(|item| item.get("get")) else {
         let known: Vec<&str> = gets(described).into_iter().map(|(path, _)| path).collect();
@@ -110,7 +116,7 @@ fn draft(described: &Value, name: &str, path: &str) -> Result<Vec<(String, Strin
     let source = source_name(name);
     let schema = answer_schema(described, get);
     let sample = sample(described, &schema, 0);
-    let values = values(described, &schema);
+    let values = chosen(values(described, &schema), wanted)?;
     let expected: Map<String, Value> = values
         .iter()
         .filter_map(|value| Some((value.name.clone(), value.expected(&sample)?)))
@@ -239,6 +245,20 @@ fn values(described: &Value, schema: &Value) -> Vec<Drafted> {
     found
 }
 
+/// Those that are wanted, in the order of the description.
+fn chosen(values: Vec<Drafted>, wanted: &[String]) -> Result<Vec<Drafted>, Misuse> {
+    let is_there = |name: &&String| values.iter().any(|value| value.name == **name);
+    if let Some(unknown) = wanted.iter().find(|name| !is_there(name)) {
+        let known: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
+        let known = known.join(", ");
+        return Err(Misuse(format!(
+            "the answer has no {unknown}; it has {known}"
+        )));
+    }
+    let is_wanted = |value: &Drafted| wanted.is_empty() || wanted.contains(&value.name);
+    Ok(values.into_iter().filter(is_wanted).collect())
+}
+
 fn drafted(name: String, from: String, schema: &Value) -> Drafted {
     let about = schema.get("description").and_then(Value::as_str);
     Drafted {
@@ -335,15 +355,20 @@ fn source_file(described: &Value, source: &str) -> String {
     let server = described.pointer("/servers/0/url").and_then(Value::as_str);
     let mut file = String::new();
     let mut line = |text: String| writeln!(file, "{text}").unwrap_or_default();
+    let server = server.filter(|server| server.starts_with("http"));
+    let address = server.map_or_else(
+        || format!("{{setting.{source}}}"),
+        |server| server.trim_end_matches('/').to_owned(),
+    );
     line(format!(
-        "# Drafted. The address stands in the node's configuration: [settings] {source} = \"{}\"",
-        server.unwrap_or("https://…")
+        "# Drafted. Write address = \"{{setting.{source}}}\" where test and production differ, and put\n\
+         # {source} = \"https://…\" under [settings] of each node's configuration."
     ));
     line(format!(
         "about   = {}",
         Value::from(title.unwrap_or(source))
     ));
-    line(format!("address = \"{{setting.{source}}}\""));
+    line(format!("address = {}", Value::from(address)));
     line("\n# If it asks who we are:\n# [credential]\n# basic = \"secret:…\"\n".to_owned());
     line(
         "[limits]\ntimeout         = \"10s\"\nreply_bytes_max = 1048576\nparallel_max    = 32"
@@ -500,7 +525,7 @@ mod tests {
 
     #[test]
     fn a_draft_is_a_catalogue_without_a_mistake_whose_example_comes_out() {
-        let files = draft(&described(), "Unit", "/units/{orgnr}").unwrap();
+        let files = draft(&described(), ("Unit", "/units/{orgnr}"), &[]).unwrap();
         let dataset = &files
             .iter()
             .find(|(path, _)| path == "datasets/Unit.toml")
@@ -525,8 +550,19 @@ mod tests {
     #[test]
     fn what_is_not_described_is_not_drafted() {
         for path in ["/units", "/open"] {
-            let Misuse(text) = draft(&described(), "Unit", path).unwrap_err();
+            let Misuse(text) = draft(&described(), ("Unit", path), &[]).unwrap_err();
             assert!(text.contains("there are: /units/{orgnr}"), "{text}");
         }
+        let wanted = ["stiftet".to_owned(), "navne".to_owned()];
+        let asked = ("Unit", "/units/{orgnr}");
+        let Misuse(text) = draft(&described(), asked, &wanted).unwrap_err();
+        assert!(
+            text.starts_with("the answer has no navne; it has navn, "),
+            "{text}"
+        );
+        let files = draft(&described(), asked, &wanted[..1]).unwrap();
+        let loaded = load(&CatalogFiles::from_texts(files), &Environment::invented()).unwrap();
+        assert_eq!(loaded.run_examples(), []);
+        assert_eq!(loaded.datasets[0].dataset.values.len(), 1);
     }
 }
