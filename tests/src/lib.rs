@@ -12,6 +12,7 @@ pub mod browser;
 pub mod client;
 pub mod consumer;
 pub mod node;
+pub mod page;
 pub mod proof;
 pub mod shapes;
 pub mod subject;

@@ -3,13 +3,13 @@
 //! seen to send, and the proof of every answer that carries evidence.
 //!
 //! Where the checklist leaves a choice, `contracts.md` §5 and §7 decide. Checks that need a consent
-//! dialogue (27–29, 48–50, 54, 58), tokens of our own client (39–41, 64, 70) or sources that are not in
-//! the shipped catalogue (69) are not here. How to point the suite at another node: [`dan_tests::subject`].
+//! dialogue (27–29, 48–50, 54, 58) are not here. How to point the suite at another node: [`dan_tests::subject`].
 
 mod authorization;
 mod clients;
 mod create;
 mod credentials;
+mod datasets;
 mod direct;
 mod errors;
 mod harvest;

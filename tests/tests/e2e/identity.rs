@@ -1,24 +1,12 @@
 //! `docs/identity.md`: its commands are run as they stand, but for the ports and the folder.
 
 use std::fs;
-use std::net::TcpListener;
-use std::path::Path;
 use std::process::Command;
 
 use dan_tests::node::Scratch;
+use dan_tests::page::{blocks, with_free_ports};
 use dan_tests::shapes::text;
 use serde_json::Value;
-
-/// Every block of commands of the page, in its order.
-fn commands() -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let page = fs::read_to_string(root.join("docs/identity.md")).unwrap();
-    let blocks = page.split("\n```").skip(1).step_by(2);
-    blocks
-        .filter_map(|block| block.strip_prefix("sh\n"))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
 
 /// Whether the programs that the page asks for are here; says so when one is not.
 fn has_programs() -> bool {
@@ -34,22 +22,10 @@ fn has_programs() -> bool {
     missing.is_none()
 }
 
-/// Seven ports that are free right now, in the place of those that the page names.
-fn with_free_ports(commands: &str) -> String {
-    let listeners: Vec<_> = (0..7)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let named = [
-        "18080", "18081", "18090", "18443", "18444", "18445", "18446",
-    ];
-    let mut commands = commands.to_owned();
-    for (port, listener) in named.into_iter().zip(&listeners) {
-        assert!(commands.contains(port), "{port}");
-        let free = listener.local_addr().unwrap().port().to_string();
-        commands = commands.replace(port, &free);
-    }
-    commands
-}
+/// Those that the page names.
+const PORTS: [&str; 7] = [
+    "18080", "18081", "18090", "18443", "18444", "18445", "18446",
+];
 
 #[tokio::test]
 async fn each_way_in_works_as_it_is_documented() {
@@ -57,7 +33,8 @@ async fn each_way_in_works_as_it_is_documented() {
         return;
     }
     let scratch = Scratch::new();
-    let commands = with_free_ports(&commands());
+    let commands = blocks("docs/identity.md", None, "sh").concat();
+    let commands = with_free_ports(&commands, &PORTS);
     let script = format!(
         "cd {}\nset -eu\ntrap 'kill $(jobs -p)' EXIT\n{commands}",
         scratch.folder().display()

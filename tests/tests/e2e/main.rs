@@ -5,10 +5,13 @@
 //! may be a stub instead that plays recorded answers. Only loopback is used; what a test waits for is
 //! looked for again and again until a deadline.
 
+mod adding;
+mod agencies;
 mod archive;
 mod attacks;
 mod catalogue;
 mod doctor;
+mod ebevis;
 mod forms;
 mod identity;
 mod keys;

@@ -1,28 +1,19 @@
 //! `docs/proof.md`: its commands and its programs are run, on true answers and on forged ones.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use dan_tests::node::{Ended, Scratch};
+use dan_tests::page::{blocks, with_free_ports};
 
 use crate::proof_snippet::{check, open};
 
-/// The blocks of the page in one language, in their order.
-fn blocks(language: &str) -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let page = fs::read_to_string(root.join("docs/proof.md")).unwrap();
-    let blocks = page.split("\n```").skip(1).step_by(2);
-    let start = format!("{language}\n");
-    blocks
-        .filter_map(|block| block.strip_prefix(&start).map(|block| format!("{block}\n")))
-        .collect()
-}
+const PAGE: &str = "docs/proof.md";
 
 /// The only block in a language.
 fn block(language: &str) -> String {
-    let [block] = blocks(language).try_into().unwrap();
+    let [block] = blocks(PAGE, None, language).try_into().unwrap();
     block
 }
 
@@ -45,21 +36,13 @@ fn libraries(of: &str) -> Option<PathBuf> {
 
 /// Answers and keys in `proof/`, by the page's own commands.
 async fn fetched(scratch: &Scratch, more: &str) -> Ended {
-    let listeners: Vec<_> = (0..3)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let mut commands = blocks("sh").join("\n");
-    for (port, listener) in ["18080", "18081", "18090"].into_iter().zip(&listeners) {
-        assert!(commands.contains(port), "{port}");
-        let free = listener.local_addr().unwrap().port().to_string();
-        commands = commands.replace(port, &free);
-    }
+    let commands = blocks(PAGE, None, "sh").concat();
+    let commands = with_free_ports(&commands, &["18080", "18081", "18090"]);
     let script = format!(
         "cd {}\nset -eu\ntrap 'kill $(jobs -p)' EXIT\n{commands}\n{more}",
         scratch.folder().display()
     );
     let file = scratch.write("proof.sh", script);
-    drop(listeners);
     scratch.shell(&format!("bash {}", file.display())).await
 }
 

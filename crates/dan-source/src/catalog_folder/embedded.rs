@@ -60,6 +60,7 @@ const FILES: &[(&str, &str)] = catalog![
     "examples/bemanning.json",
     "examples/bemanning.values.json",
     "examples/bilpleie-ebevis-ingen.values.json",
+    "examples/bilpleie-ebevis-nei.values.json",
     "examples/bilpleie-ebevis-tilsyn.values.json",
     "examples/bilpleie-ebevis-vegvesen.values.json",
     "examples/bilpleie-ebevis.values.json",
