@@ -112,6 +112,7 @@ const ROWS: &[Row] = &[
     (POSTMAN, "GET", "/v1/evidence/*/AnnualFinancialReport", "", Done),
     (POSTMAN, "DELETE", "/v1/accreditations/*", "", Gone),
     // Not in the shipped catalogue.
+    (TILDA_CLIENT, "GET", "/api/directharvest/TildaTilsynsrapportv1", "", Done),
     (TILDA_CLIENT, "GET", "/api/directharvest/*", "", Refused(400, 1007)),
 ];
 
