@@ -44,6 +44,8 @@ pub struct SigningKeys {
     signer: Arc<RingSigner>,
     /// Of the table in force.
     digest: Vec<u8>,
+    /// Of the table whose PIN was refused last; empty: none.
+    refused: Vec<u8>,
     /// The configuration file; `None`: there is none to read again.
     file: Option<Arc<Path>>,
     /// Why the table that is there now is not in force.
@@ -74,6 +76,7 @@ impl SigningKeys {
         Ok(Self {
             signer: Arc::new(signer),
             digest,
+            refused: Vec::new(),
             file: config.file.as_deref().map(Arc::from),
             problem: Arc::default(),
         })
@@ -118,16 +121,28 @@ impl SigningKeys {
         let Some(file) = self.file.clone() else {
             return;
         };
-        let known = self.digest.clone();
-        let read = spawn_blocking(move || read_if_new(&file, &known)).await;
+        let known = [self.digest.clone(), self.refused.clone()];
+        let read = spawn_blocking(move || read_if_new(&file, known)).await;
         match read {
-            Ok(Ok(None)) => self.problem.store(None),
-            Ok(Ok(Some((ring, digest)))) => {
-                self.digest = digest;
+            Ok(Found::Same) => {
+                self.refused.clear();
                 self.problem.store(None);
-                self.replace(ring);
             }
-            Ok(Err(Misuse(problem))) => self.refuse(problem),
+            Ok(Found::RefusedBefore) => {}
+            Ok(Found::New(ring, digest)) => {
+                self.digest = digest;
+                self.refused.clear();
+                self.problem.store(None);
+                self.replace(*ring);
+            }
+            Ok(Found::Bad(digest, problem)) => {
+                self.refused = if is_about_a_pin(&problem) {
+                    digest
+                } else {
+                    Vec::new()
+                };
+                self.refuse(problem);
+            }
             Err(error) => self.refuse(format!("reading the keys failed: {error}")),
         }
     }
@@ -174,22 +189,53 @@ fn kids(ring: &KeyRing, now: Timestamp) -> BTreeSet<String> {
     ring.entries(now).into_iter().map(|key| key.kid).collect()
 }
 
-/// The ring that the file asks for and its digest; `None` when it is the one that is known.
-fn read_if_new(file: &Path, known: &[u8]) -> Result<Option<(KeyRing, Vec<u8>)>, Misuse> {
+/// `CKR_PIN_INCORRECT` and its kin, by the name the token gives (PKCS#11 3.1 §5.1.7).
+fn is_about_a_pin(problem: &str) -> bool {
+    problem.to_ascii_lowercase().contains("pin")
+}
+
+/// What a look at the table found.
+enum Found {
+    /// The one that is in force.
+    Same,
+    /// One whose PIN was wrong. It is not tried again until it changes: a token counts, and locks itself.
+    RefusedBefore,
+    /// The ring that it asks for, and its digest.
+    New(Box<KeyRing>, Vec<u8>),
+    /// What is wrong with it, and its digest, which is empty where it could not be read.
+    Bad(Vec<u8>, String),
+}
+
+fn read_if_new(file: &Path, [known, refused]: [Vec<u8>; 2]) -> Found {
+    let table = match read_table(file) {
+        Ok(table) => table,
+        Err(Misuse(problem)) => return Found::Bad(Vec::new(), problem),
+    };
+    if table.digest == known {
+        return Found::Same;
+    }
+    if table.digest == refused {
+        return Found::RefusedBefore;
+    }
+    let digest = table.digest.clone();
+    let ring = specs(&table.config, table.materials).and_then(|specs| {
+        KeyRing::new(&specs, SystemClock.now())
+            .map_err(|error| Misuse(format!("signing.keys: {error}")))
+    });
+    match ring {
+        Ok(ring) => Found::New(Box::new(ring), digest),
+        Err(Misuse(problem)) => Found::Bad(digest, problem),
+    }
+}
+
+fn read_table(file: &Path) -> Result<Table, Misuse> {
     let config = config::read(file)?;
     let materials = materials(&config)?;
-    let table = Table {
+    Ok(Table {
         digest: digest(&config, &materials),
         config,
         materials,
-    };
-    if table.digest == known {
-        return Ok(None);
-    }
-    let specs = specs(&table.config, table.materials)?;
-    let ring = KeyRing::new(&specs, SystemClock.now())
-        .map_err(|error| Misuse(format!("signing.keys: {error}")))?;
-    Ok(Some((ring, table.digest)))
+    })
 }
 
 fn materials(config: &Config) -> Result<Vec<Material>, Misuse> {

@@ -7,7 +7,11 @@ use sha2::{Digest, Sha256};
 
 pub use dan_json::digest::{hex, sha256};
 
+use dan_json::canonical::canonical_json;
+use serde_json::{Map, Value};
+
 use crate::evidence::SourceCall;
+use crate::inquiry::Parameter;
 use crate::party::Party;
 use crate::time::Timestamp;
 
@@ -55,6 +59,10 @@ pub struct Statement {
     /// Identifiers of the legal bases it rests on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub legal_basis: Vec<String>,
+    /// What the caller said beside the subject: lower-case hex SHA-256 of the RFC 8785 form of an
+    /// object with each parameter's name and its value as text; absent when nothing was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<String>,
     /// When the oldest source answered, RFC 3339.
     pub retrieved_at: String,
     /// Name of the source as in the metadata.
@@ -128,11 +136,32 @@ pub fn source_claims(
     }
 }
 
+/// `parameters` of a statement. Texts stand as they are, everything else as its JSON, so that a
+/// number is the same whether it was sent in an address or in a body.
+#[must_use]
+pub fn parameters_digest(parameters: &[Parameter]) -> Option<String> {
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    let named: Map<String, Value> = parameters
+        .iter()
+        .map(|parameter| (parameter.name.clone(), Value::from(text(&parameter.value))))
+        .collect();
+    if named.is_empty() {
+        return None;
+    }
+    // An object of texts always has a canonical form.
+    let canonical = canonical_json(&Value::Object(named)).ok()?;
+    Some(hex(&sha256(canonical.as_bytes())))
+}
+
 /// SHA-256 of the RFC 8785 form of `{"mapping", "query"}`. `mapping` is already canonical JSON;
 /// the two members stand in their canonical order.
 #[must_use]
 pub fn view_digest(mapping: &str, query: Option<&str>) -> String {
-    let query = serde_json::Value::from(query).to_string();
+    let query = Value::from(query).to_string();
     hex(&sha256(
         format!(r#"{{"mapping":{mapping},"query":{query}}}"#).as_bytes(),
     ))
@@ -176,8 +205,23 @@ mod tests {
     }
 
     #[test]
+    fn parameters_are_digested_as_text_whatever_their_order_and_writing() {
+        let sent = |name: &str, value: Value| Parameter {
+            name: name.to_owned(),
+            value,
+        };
+        let one = [sent("b", Value::from(2024)), sent("a", Value::from("x"))];
+        let other = [sent("a", Value::from("x")), sent("b", Value::from("2024"))];
+        let expected = hex(&sha256(br#"{"a":"x","b":"2024"}"#));
+        assert_eq!(parameters_digest(&one), Some(expected.clone()));
+        assert_eq!(parameters_digest(&other), Some(expected));
+        assert_ne!(parameters_digest(&one[..1]), parameters_digest(&one));
+        assert_eq!(parameters_digest(&[]), None);
+    }
+
+    #[test]
     fn the_view_hashes_canonical_json() {
-        let canonical = crate::canonical::canonical_json(&serde_json::json!({
+        let canonical = canonical_json(&serde_json::json!({
             "query": "a\u{1}å\"", "mapping": {"x": 1}
         }));
         let expected = hex(&sha256(canonical.unwrap().as_bytes()));

@@ -13,6 +13,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -30,6 +31,10 @@ use crate::listen::{Inbound, ListenLimits, PeerInfo};
 use crate::request_body::RequestBody;
 use crate::tls::H2;
 use crate::untaken::{Flushes, Leaves, Untaken};
+
+/// Bytes that the system may hold for a peer beside ours; Linux takes twice as much. At the least
+/// pace of an answer it shows within [`crate::patience`] that the peer reads.
+const SOCKET_BYTES: usize = 256 * 1024;
 
 /// hyper's buffer for one direction of one HTTP/1.1 connection, bytes. Holds the largest head the guard lets through.
 const MAX_BUFFER: usize = 64 * 1024;
@@ -78,6 +83,11 @@ where
     pub(crate) async fn run(self, stream: TcpStream, tls: Option<Arc<ServerConfig>>) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
+        }
+        // What the system holds for a peer counts as taken only when it takes more. Grown to
+        // megabytes, that comes too seldom for a slow peer to show that it reads.
+        if let Err(error) = SockRef::from(&stream).set_send_buffer_size(SOCKET_BYTES) {
+            tracing::debug!(%error, "SO_SNDBUF");
         }
         match tls {
             // Boxed one by one, so that a task is no larger than what it does.

@@ -123,6 +123,11 @@ impl Pass {
         self.deadline = deadline;
     }
 
+    /// Whether it looks if somebody is back, and all others wait for that.
+    pub(crate) const fn is_probe(&self) -> bool {
+        self.probe
+    }
+
     /// What came of it.
     pub(crate) fn settle(mut self, failed: bool) {
         self.settled = true;

@@ -28,6 +28,8 @@ pub struct Expect<'a> {
     pub accreditation: Option<&'a str>,
     /// The identifier of the release, `jti`, also `x-invocationId` of the answer.
     pub release: Option<&'a str>,
+    /// What the caller said beside the subject: names and values as text, all of them.
+    pub parameters: Option<&'a [(&'a str, &'a str)]>,
     /// The source answered at this second or later, since 1970.
     pub retrieved_since: Option<i64>,
     /// The source answered at this second or earlier, since 1970.
@@ -77,9 +79,20 @@ impl Statement {
             text("context", &self.context, expect.context),
             text("accreditation", &self.accreditation, expect.accreditation),
             text("jti", &some(&self.release), expect.release),
+            self.parameters(expect),
             self.retrieved(expect),
         ];
         checks.into_iter().flatten().collect()
+    }
+
+    /// Without what was said: it may be about a person.
+    fn parameters(&self, expect: &Expect<'_>) -> Option<Difference> {
+        let holds = self.parameters_are(expect.parameters?);
+        (!holds).then(|| Difference {
+            claim: "parameters",
+            found: self.parameters.clone(),
+            required: None,
+        })
     }
 
     fn retrieved(&self, expect: &Expect<'_>) -> Option<Difference> {
@@ -167,6 +180,7 @@ mod tests {
             subject: Some("991825827"),
             audience: Some("974760673"),
             requestor: Some("0192:958935420"),
+            parameters: Some(&[]),
             dataset: Some("UnitBasicInformation"),
             context: Some("eBevis"),
             accreditation: None,

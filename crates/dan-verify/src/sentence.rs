@@ -86,6 +86,11 @@ impl Statement {
                 }
             });
         }
+        if self.parameters.is_some() {
+            let norwegian = "Spurt om med parametre; erklæringen har digesten av dem.";
+            let english = "Asked for with parameters; the statement has their digest.";
+            remarks.push(language.say(norwegian, english).to_owned());
+        }
         let signed = language.say("Signert av", "Signed by");
         let (issuer, at) = (plain(&self.issuer), rfc3339(self.issued_at));
         remarks.push(format!("{signed} {issuer}, {at}."));

@@ -7,6 +7,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use dan_json::canonical::canonical_json;
 use dan_json::digest::{hex, sha256};
 use serde_json::{Map, Value};
 
@@ -49,6 +50,9 @@ pub struct Statement {
     pub legal_basis: Vec<String>,
     /// When the source answered, RFC 3339 in UTC; of several answers, the oldest.
     pub retrieved_at: String,
+    /// `parameters`: digest of what the caller said beside the subject; `None`: nothing. See
+    /// [`Statement::parameters_are`].
+    pub parameters: Option<String>,
     /// Name of the source as in the metadata.
     pub source: String,
     /// Lower-case hex SHA-256 of what the source answered; of several answers, of their digests in
@@ -126,6 +130,7 @@ impl Statement {
             accreditation: claims.maybe("accreditation")?,
             requestor: claims.maybe("requestor")?,
             legal_basis: claims.texts("legal_basis")?,
+            parameters: claims.maybe("parameters")?,
             retrieved_at: claims.text("retrieved_at")?,
             source: claims.text("source")?,
             source_digest: claims.text("source_digest")?,
@@ -138,13 +143,33 @@ impl Statement {
     /// Whether it is about this subject: an organisation number with or without `0192:`, a national
     /// identity number, or whatever else the subject was asked by.
     ///
-    /// A subject that is not named in clear stands as SHA-256 of salt and number. So only who knows
-    /// the number can tell, and two statements about one person cannot be seen to be that.
+    /// A subject that is not named in clear stands as SHA-256 of salt and number. That keeps the number
+    /// out of sight, not secret: there are few numbers, and whoever has the statement can try them all.
     #[must_use]
     pub fn subject_is(&self, number: &str) -> bool {
         self.subject
             .as_deref()
             .is_some_and(|subject| same_party(subject, number, self.subject_salt.as_deref()))
+    }
+
+    /// Whether the answer was asked for with these parameters, by name and value as text, and no
+    /// others. Defaults of the definition are no parameters.
+    #[must_use]
+    pub fn parameters_are(&self, parameters: &[(&str, &str)]) -> bool {
+        let named: Map<String, Value> = parameters
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+            .collect();
+        let digest = |named| {
+            let text = canonical_json(&Value::Object(named)).ok()?;
+            Some(hex(&sha256(text.as_bytes())))
+        };
+        let expected = if named.is_empty() {
+            None
+        } else {
+            digest(named)
+        };
+        self.parameters == expected
     }
 
     /// Whether the answer was given to this organisation.

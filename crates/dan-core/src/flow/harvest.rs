@@ -14,6 +14,7 @@ use crate::audit::{Action, AuditRecord, Phase};
 use crate::error::{Code, Fault, FaultDetail};
 use crate::evidence::{Evidence, Harvest};
 use crate::inquiry::OfferedTokens;
+use crate::party::Party;
 use crate::ports::{Batch, CallContext, HarvestOrder, SourceError, SourceFailure, Write};
 
 impl Exchange {
@@ -135,7 +136,11 @@ impl Exchange {
             dataset: permit.offer().name.clone(),
             accreditation: permit.accreditation().map(str::to_owned),
             requestor: permit.requestor().cloned(),
-            subject: permit.subject().cloned(),
+            subject: permit.subject().cloned().or_else(|| {
+                // Open data may be about free text; it is sealed like a person.
+                let text = permit.subject_text()?;
+                Some(Party::Custom(text.to_owned()))
+            }),
             basis: permit.basis().to_vec(),
             external_reference: permit.external_reference().map(str::to_owned),
             node: None,

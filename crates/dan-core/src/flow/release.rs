@@ -10,9 +10,11 @@ use crate::dataset::Dataset;
 use crate::error::{Code, Fault};
 use crate::evidence::{DatasetStatus, Evidence, Harvest, SourceCall};
 use crate::inquiry::OfferedTokens;
+use crate::party::Party;
 use crate::ports::{CallContext, EnvelopeFormat, EvidencePart, SignError, Signable, Write};
 use crate::statement::{
-    SUBJECT_SALT_BYTES, Statement, hex, party_claim, sha256, source_claims, view_digest,
+    SUBJECT_SALT_BYTES, Statement, hex, parameters_digest, party_claim, sha256, source_claims,
+    view_digest,
 };
 use crate::time::Timestamp;
 use crate::usage::{UsageKey, month_of};
@@ -279,10 +281,15 @@ pub(super) fn statement(ports: &Ports, public_url: &str, said: &Said<'_>) -> Sta
     let permit = said.permit;
     let mut salt = [0; SUBJECT_SALT_BYTES];
     ports.entropy.fill(&mut salt);
-    let (sub, sub_salt) = permit.subject().map_or((None, None), |party| {
-        let (claim, salt) = party_claim(party, salt);
-        (Some(claim), salt)
-    });
+    // Of open data the subject may be free text, which is not named in clear either.
+    let free = permit
+        .subject_text()
+        .map(|text| Party::Custom(text.to_owned()));
+    let subject = permit.subject().or(free.as_ref());
+    let subject = subject.map(|party| party_claim(party, salt));
+    let requestor = permit.requestor().map(|party| party_claim(party, salt));
+    let hidden = [&subject, &requestor].into_iter().flatten();
+    let sub_salt = hidden.filter_map(|(_, salt)| salt.clone()).next();
     let (retrieved_at, source_digest, sources) = source_claims(said.calls, now);
     Statement {
         payload_digest: hex(&said.digest),
@@ -290,7 +297,7 @@ pub(super) fn statement(ports: &Ports, public_url: &str, said: &Said<'_>) -> Sta
         iat: now.as_seconds(),
         jti: said.request_id.to_owned(),
         aud: permit.owner().map(|owner| owner.actor_id()),
-        sub,
+        sub: subject.map(|(claim, _)| claim),
         sub_salt,
         dataset: permit.offer().name.clone(),
         context: permit.context().map(str::to_owned),
@@ -298,8 +305,9 @@ pub(super) fn statement(ports: &Ports, public_url: &str, said: &Said<'_>) -> Sta
             .accreditation()
             .filter(|_| permit.is_stored())
             .map(str::to_owned),
-        requestor: permit.requestor().map(|party| party_claim(party, salt).0),
+        requestor: requestor.map(|(claim, _)| claim),
         legal_basis: permit.basis().to_vec(),
+        parameters: parameters_digest(permit.parameters()),
         retrieved_at,
         source: permit.offer().dataset.publisher.clone(),
         source_digest,

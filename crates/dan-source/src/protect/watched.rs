@@ -74,6 +74,13 @@ impl Parts<SourceError> for Watched {
             Poll::Ready(Some(Ok(part))) => {
                 self.passed_bytes = self.passed_bytes.saturating_add(part.len());
                 self.expect(false);
+                // A probe has its answer: others need not wait for the last byte.
+                if self.passed_bytes > AHEAD_BYTES
+                    && self.pass.as_ref().is_some_and(Pass::is_probe)
+                    && let Some(pass) = self.pass.take()
+                {
+                    pass.settle(false);
+                }
                 return next;
             }
             Poll::Ready(None) => false,

@@ -286,6 +286,11 @@ fn write_config(path: &Path, change: &Change<'_>) -> Result<(), Misuse> {
             file.as_file()
                 .set_permissions(fs::metadata(&path)?.permissions())
         })
+        .and_then(|()| {
+            // A node that runs as another user must be able to read it still.
+            let old = fs::metadata(&path)?;
+            std::os::unix::fs::fchown(file.as_file(), Some(old.uid()), Some(old.gid()))
+        })
         .and_then(|()| file.as_file().sync_all())
         .map_err(|error| failed(&error))?;
     config::read(file.path())

@@ -99,8 +99,8 @@ pub struct OriginArgs {
     /// The query that was sent, where one was
     #[arg(long, value_name = "TEXT", requires = "origin")]
     pub query: Option<String>,
-    /// A parameter that was sent, where any was
-    #[arg(long = "parameter", value_name = "NAME=VALUE", requires = "origin")]
+    /// A parameter that was sent; with one, they must be these and no others
+    #[arg(long = "parameter", value_name = "NAME=VALUE")]
     pub parameters: Vec<String>,
 }
 

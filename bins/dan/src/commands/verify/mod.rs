@@ -35,7 +35,15 @@ pub async fn run(args: &VerifyArgs) -> Ending {
     } else {
         origin::steps(&args.origin, &statement, &body, subject.as_deref())?
     };
-    let expect = expect(&args.required, subject.as_deref());
+    let sent = origin::parameters(&args.origin.parameters)?;
+    let sent: Vec<(&str, &str)> = sent
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let expect = Expect {
+        parameters: (!sent.is_empty()).then_some(sent.as_slice()),
+        ..expect(&args.required, subject.as_deref())
+    };
     let report = Report {
         differences: statement.differences(&expect),
         at: args.at.map(|at| (at, verified.held_at(at.as_seconds()))),
@@ -94,6 +102,7 @@ fn expect<'a>(required: &'a RequiredArgs, subject: Option<&'a str>) -> Expect<'a
         release: required.expect_release.as_deref(),
         retrieved_since: seconds(required.retrieved_since),
         retrieved_until: seconds(required.retrieved_until),
+        parameters: None,
     }
 }
 

@@ -67,7 +67,10 @@ pub(super) fn steps(
     let answers = answers.collect::<Result<Vec<_>, Misuse>>()?;
     let query = args.query.as_deref().filter(|text| !text.is_empty());
     parsed(query).map_err(|fault| Misuse(format!("--query: {fault}")))?;
-    let parameters = parameters(&args.parameters)?;
+    let parameters = parameters(&args.parameters)?
+        .into_iter()
+        .map(|(name, value)| (name, Value::from(value)))
+        .collect();
     let declared = declared(args.catalog.as_deref(), statement)?;
 
     let origins = origins(statement, answers);
@@ -116,10 +119,14 @@ fn counted(count: usize) -> String {
     }
 }
 
-fn parameters(given: &[String]) -> Result<Vec<(String, Value)>, Misuse> {
+/// Names and values as they are given, `NAME=VALUE`.
+///
+/// # Errors
+/// A text without `=`.
+pub(super) fn parameters(given: &[String]) -> Result<Vec<(String, String)>, Misuse> {
     let read = |text: &String| {
         let (name, value) = text.split_once('=')?;
-        Some((name.to_owned(), Value::from(value)))
+        Some((name.to_owned(), value.to_owned()))
     };
     given
         .iter()
