@@ -259,4 +259,21 @@ mod tests {
         };
         assert_eq!(statement.differences(&expect).len(), 1);
     }
+
+    #[test]
+    fn an_answer_to_other_parameters_is_another_answer() {
+        let mut statement = statement();
+        let sent = [("b", "2"), ("a", "1")];
+        let asks = |parameters| Expect {
+            parameters: Some(parameters),
+            ..Expect::default()
+        };
+        assert_eq!(statement.differences(&asks(&sent)).len(), 1);
+        // printf '{"a":"1","b":"2"}' | sha256sum
+        let digest = "21f76dfbfe6dfe21f762080ef484112cf2952974cef30741fd1931e1c6d92112";
+        statement.parameters = Some(digest.to_owned());
+        assert_eq!(statement.differences(&asks(&sent[..1])).len(), 1);
+        assert_eq!(statement.differences(&asks(&[])).len(), 1);
+        assert_eq!(statement.differences(&asks(&sent)), []);
+    }
 }

@@ -216,6 +216,8 @@ fn view(file: &Path, query: Option<&str>) -> String {
 /// What a statement must say; everything else it must not.
 struct Claims {
     said: Map<String, Value>,
+    /// The text that it is about, where that is no party.
+    free: Option<&'static str>,
 }
 
 impl Claims {
@@ -242,11 +244,17 @@ impl Claims {
         ] {
             said.insert(name.to_owned(), Value::from(value));
         }
-        Self { said }
+        Self { said, free: None }
     }
 
     fn and(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.said.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// About text that is no party: it stands as a digest with a salt of its own.
+    fn about_free(mut self, text: &'static str) -> Self {
+        self.free = Some(text);
         self
     }
 
@@ -274,6 +282,13 @@ impl Claims {
             assert_eq!(digest, sha256_hex(&Bytes::copy_from_slice(body)));
         }
         assert_eq!(take("media_type"), media_type);
+        if let Some(free) = self.free {
+            let salt = take("sub_salt");
+            let salt = URL_SAFE_NO_PAD.decode(salt.as_str().unwrap()).unwrap();
+            let digest = Sha256::digest([&salt[..], free.as_bytes()].concat());
+            let digest = URL_SAFE_NO_PAD.encode(digest);
+            assert_eq!(take("sub"), format!("sha-256:{digest}"));
+        }
         for source in found
             .get_mut("sources")
             .and_then(Value::as_array_mut)
@@ -412,7 +427,9 @@ async fn every_form_of_an_answer_has_every_claim_and_each_is_true() {
             .originals(&[&format!("fil/{COMPANY}?kib={kib}")])
             .await
             .remove(0);
-        let claims = of("DanTestFil", None, &[("fil", original.clone())]);
+        let sent = Bytes::from(format!(r#"{{"kib":"{kib}"}}"#));
+        let claims = of("DanTestFil", None, &[("fil", original.clone())])
+            .and("parameters", sha256_hex(&sent));
         let path = direct("DanTestFil", &format!("&kib={kib}"));
         assert_eq!(in_every_form(&desk, client, &path, &claims).await, original);
     }
@@ -483,9 +500,10 @@ async fn open_data_is_for_nobody_in_particular_under_each_of_its_names() {
             let path = format!("opendata/{name}/{id}");
             let calls = [("open", original.clone())];
             let mut claims = Claims::about(name, desk.view(file, None), &calls);
-            if let Some(sub) = &sub {
-                claims = claims.and("sub", sub.as_str());
-            }
+            claims = match &sub {
+                Some(sub) => claims.and("sub", sub.as_str()),
+                None => claims.about_free(id),
+            };
             in_every_form(&desk, &nobody, &path, &claims).await;
         }
     }

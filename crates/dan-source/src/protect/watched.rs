@@ -237,4 +237,27 @@ mod tests {
         drop(parts);
         assert!(guard.breaker.is_open());
     }
+
+    #[tokio::test]
+    async fn a_probe_is_over_once_its_answer_has_begun() {
+        let clock = Arc::new(StillClock::default());
+        let shared: Arc<dyn dan_core::ports::Clock> = Arc::<StillClock>::clone(&clock);
+        let limits = Limits {
+            failures_max: 1,
+            ..Limits::default()
+        };
+        let guard = Guard::new("fake", limits, &shared);
+        let down = async { Err(bad(SourceFailure::Transient, 1)) };
+        assert!(guard.run(down, &call_context()).await.is_err());
+        clock.advance_ms(crate::breaker::REST_MS);
+        let (sender, mut parts) = stream(&guard).await;
+        assert!(
+            succeed(&guard).await.is_err(),
+            "the probe has said nothing yet"
+        );
+        let part = Bytes::from(vec![0; AHEAD_BYTES + 1]);
+        sender.send(Ok(part)).unwrap();
+        assert!(next_part(&mut parts).await.unwrap().is_ok());
+        assert_eq!(succeed(&guard).await, Ok(()));
+    }
 }
