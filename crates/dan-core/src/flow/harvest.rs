@@ -80,7 +80,7 @@ impl Exchange {
         let asked = async { Ok(ask(&permit, whole, ctx).await) };
         let released = match tokio::try_join!(recorded, asked) {
             Ok(((), Ok(harvest))) => match harvest.evidence {
-                Evidence::Stream(arriving) => match self.recorder.place() {
+                Evidence::Stream(arriving) => match self.recorder.place(permit.owner().is_none()) {
                     Some(place) => {
                         let streamed = self.stream((place, permit), harvest.calls, arriving, ctx);
                         return Ok(Released::Streamed(Box::new(streamed)));

@@ -83,8 +83,12 @@ impl Recorder {
         }
     }
 
-    /// A place for the outcome of a stream; `None` when there are [`STREAMS_MAX`] already.
-    pub(super) fn place(&self) -> Option<Place> {
+    /// A place for the outcome of a stream; `None` when there are [`STREAMS_MAX`] already. Half of
+    /// them are kept for callers who say who they are: open data is anybody's.
+    pub(super) fn place(&self, is_open: bool) -> Option<Place> {
+        if is_open && self.endings.capacity() <= STREAMS_MAX / 2 {
+            return None;
+        }
         self.endings.clone().try_reserve_owned().ok().map(Place)
     }
 
@@ -232,23 +236,26 @@ mod tests {
         let (store, meter) = (Arc::new(FakeStore::default()), Arc::new(Meter::default()));
         let recorder = Recorder::new(Arc::clone(&store) as _, meter);
         let mut places: Vec<_> = (0..STREAMS_MAX)
-            .map(|_| recorder.place().unwrap())
+            .map(|_| recorder.place(false).unwrap())
             .collect();
-        assert!(recorder.place().is_none(), "one more than there may be");
+        assert!(
+            recorder.place(false).is_none(),
+            "one more than there may be"
+        );
         for _ in 0..WAITING_MAX {
             recorder.write(vec![counted(1)]).await;
         }
         places.pop().unwrap().write(vec![counted(2)]);
         let done = places.pop().unwrap().commit(vec![counted(2)]);
         assert!(
-            recorder.place().is_none(),
+            recorder.place(false).is_none(),
             "what is not written yet keeps its place"
         );
         tokio::select! {
             () = recorder.run() => panic!("nobody closed it"),
             written = done => assert_eq!(written, Ok(Ok(()))),
         }
-        assert!(recorder.place().is_some());
+        assert!(recorder.place(false).is_some());
         tokio::join!(recorder.run(), recorder.close());
         let rows = store.usage(2, 2).await.unwrap();
         assert_eq!(rows[0].count, 2);
@@ -259,7 +266,7 @@ mod tests {
         let (store, meter) = (Arc::new(FakeStore::default()), Arc::new(Meter::default()));
         let recorder = Recorder::new(Arc::clone(&store) as _, Arc::clone(&meter));
         store.set_down(true);
-        let done = recorder.place().unwrap().commit(vec![counted(1)]);
+        let done = recorder.place(false).unwrap().commit(vec![counted(1)]);
         tokio::join!(recorder.run(), recorder.close());
         assert!(matches!(done.await, Ok(Err(StoreError::Unavailable(_)))));
         assert_eq!(meter.outcomes_lost.read(), 1);
@@ -272,5 +279,14 @@ mod tests {
         let begun = Instant::now();
         recorder.close().await;
         assert_eq!(begun.elapsed().as_secs(), CLOSE_MAX.as_secs());
+    }
+
+    #[test]
+    fn open_data_leaves_places_for_callers_who_say_who_they_are() {
+        let store = Arc::new(FakeStore::default());
+        let recorder = Recorder::new(store, Arc::new(Meter::default()));
+        let open: Vec<_> = std::iter::from_fn(|| recorder.place(true)).collect();
+        assert_eq!(open.len(), STREAMS_MAX / 2);
+        assert!(recorder.place(false).is_some());
     }
 }
