@@ -365,3 +365,50 @@ async fn an_extract_says_who_fetched_what_and_is_recorded_itself() {
     assert_eq!(audited.rows().await.iter().filter(made).count(), 4);
     audited.verify(&[]).await.exits(0);
 }
+
+#[tokio::test]
+async fn a_trail_forged_behind_a_running_node_is_not_signed() {
+    let (audited, node) = Audited::new().await;
+    audited.keep_head(&node).await;
+    let database = audited.place.data().join("dan.db");
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    connection
+        .execute_batch("DROP TRIGGER audit_head_is_not_deleted; DELETE FROM audit_head")
+        .unwrap();
+    until("the node says so", async || {
+        node.log()
+            .contains("the trail was changed behind the node")
+            .then_some(())
+    })
+    .await;
+    let client = audited.place.client(&node, DAN_TEST, OWNER).await;
+    harvest(&client, DATASET).await.ok();
+    node.stop().await;
+    let count = "SELECT count(*) FROM audit_head";
+    let heads: u64 = connection.query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(heads, 0);
+}
+
+#[tokio::test]
+async fn a_newest_head_that_is_not_the_nodes_is_not_built_on() {
+    let (audited, node) = Audited::new().await;
+    node.stop().await;
+    let database = audited.place.data().join("dan.db");
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    let triggers = "SELECT group_concat('DROP TRIGGER ' || name, ';') FROM sqlite_master \
+                    WHERE type = 'trigger' AND tbl_name = 'audit_head'";
+    let triggers: String = connection
+        .query_row(triggers, [], |row| row.get(0))
+        .unwrap();
+    connection.execute_batch(&triggers).unwrap();
+    let change = "UPDATE audit_head SET jws = substr(jws, 1, length(jws) - 20) \
+                  || 'AAAAAAAAAAAAAAAAAAAA' WHERE last = (SELECT max(last) FROM audit_head)";
+    assert_eq!(connection.execute(change, []).unwrap(), 1);
+    let newest = "SELECT max(last) FROM audit_head";
+    let before: u64 = connection.query_row(newest, [], |row| row.get(0)).unwrap();
+    let node = audited.place.node().await;
+    assert!(node.log().contains("the trail was changed behind the node"));
+    node.stop().await;
+    let after: u64 = connection.query_row(newest, [], |row| row.get(0)).unwrap();
+    assert_eq!(after, before);
+}

@@ -8,12 +8,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::oneshot;
 
 use super::catalog;
-use crate::audit::{Action, HEAD_ROWS_MAX, HeadClaims, MerkleTree, TrailHead};
+use crate::audit::{Action, HEAD_ROWS_MAX, HeadClaims, MerkleTree, TrailHead, link};
 use crate::catalog::Catalog;
 use crate::flow::Exchange;
 use crate::meter::Meter;
 use crate::ports::{
-    Batch, CallContext, EnvelopeFormat, PortFuture, SignError, Signable, Signer, Store, Write,
+    Batch, CallContext, EnvelopeFormat, PortFuture, SignError, Signable, Signer, Store,
+    StoredAudit, Write,
 };
 use crate::testkit::builders;
 use crate::testkit::fakes::Fakes;
@@ -290,4 +291,78 @@ async fn a_head_whose_last_row_changed_meanwhile_is_not_put() {
         previous: 0,
     };
     assert!(node.fakes.store.commit(&Batch(vec![write])).await.is_err());
+}
+
+/// One with write access to the database, who makes links anew where they are changed.
+type Forger = fn(&mut Vec<StoredAudit>, &mut Vec<TrailHead>);
+
+fn relink(rows: &mut [StoredAudit]) {
+    let mut previous = [0; 32];
+    for row in rows {
+        row.link = link(&previous, row.text.as_bytes());
+        previous = row.link;
+    }
+}
+
+#[tokio::test]
+async fn a_trail_that_was_changed_behind_the_node_is_not_signed() {
+    let forgers: [Forger; 5] = [
+        |rows, heads| {
+            rows[1].text.push('x');
+            relink(rows);
+            heads.clear();
+        },
+        |rows, _| {
+            rows[1].text.push('x');
+            relink(rows);
+        },
+        |_, heads| heads.truncate(1),
+        |rows, heads| {
+            rows.clear();
+            heads.clear();
+        },
+        |_, heads| heads[1].jws.push('x'),
+    ];
+    for (forge, number) in forgers.into_iter().zip(1..) {
+        let node = Node::new();
+        for _ in 0..2 {
+            node.append(2).await;
+            node.exchange.put_heads().await.unwrap();
+        }
+        node.fakes.store.forge(forge);
+        node.append(2).await;
+        let left = node.heads().await;
+        let refused = node.exchange.put_heads().await.unwrap_err();
+        let cause = refused.cause.unwrap();
+        assert!(cause.starts_with("the trail was changed behind"), "{cause}");
+        // Nor later, nor at the stop.
+        assert!(node.exchange.put_heads().await.is_err());
+        node.exchange.record_stop("1").await;
+        assert_eq!(node.heads().await, left, "forger {number}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_not_the_signed_one_is_seen_at_the_start() {
+    let before = Node::new();
+    before.append(3).await;
+    before.exchange.put_heads().await.unwrap();
+    before.fakes.store.forge(|rows, _| {
+        rows[0].text.push('x');
+        relink(rows);
+    });
+    let node = Node::over(before.fakes.clone());
+    node.append(1).await;
+    assert!(node.exchange.put_heads().await.is_err());
+    assert_eq!(node.covered().await, [(1, 3)]);
+}
+
+#[tokio::test]
+async fn a_trail_that_is_distrusted_is_not_signed() {
+    let node = Node::new();
+    node.append(1).await;
+    node.exchange
+        .distrust_trail("its signature is false".to_owned());
+    assert!(node.exchange.put_heads().await.is_err());
+    assert_eq!(node.covered().await, []);
 }
