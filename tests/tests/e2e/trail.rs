@@ -184,6 +184,9 @@ async fn a_trail_is_checked_in_the_store_and_as_a_file() {
     let found = broken(audited.verify_text(&cut, &[]).await);
     assert_eq!(found.1, "head", "a head alone");
 
+    let found = broken(audited.verify_text("", &[]).await);
+    assert_eq!(found, (1, "missing".to_owned()), "an empty file");
+
     // With keys of somebody else nothing is proven.
     let other = audited.place.sandbox.node.keys().await.to_string();
     let other = audited.place.scratch.write("other.json", other);
@@ -385,7 +388,7 @@ async fn a_trail_forged_behind_a_running_node_is_not_signed() {
     harvest(&client, DATASET).await.ok();
     node.stop().await;
     let count = "SELECT count(*) FROM audit_head";
-    let heads: u64 = connection.query_row(count, [], |row| row.get(0)).unwrap();
+    let heads: i64 = connection.query_row(count, [], |row| row.get(0)).unwrap();
     assert_eq!(heads, 0);
 }
 
@@ -405,10 +408,10 @@ async fn a_newest_head_that_is_not_the_nodes_is_not_built_on() {
                   || 'AAAAAAAAAAAAAAAAAAAA' WHERE last = (SELECT max(last) FROM audit_head)";
     assert_eq!(connection.execute(change, []).unwrap(), 1);
     let newest = "SELECT max(last) FROM audit_head";
-    let before: u64 = connection.query_row(newest, [], |row| row.get(0)).unwrap();
+    let before: i64 = connection.query_row(newest, [], |row| row.get(0)).unwrap();
     let node = audited.place.node().await;
     assert!(node.log().contains("the trail was changed behind the node"));
     node.stop().await;
-    let after: u64 = connection.query_row(newest, [], |row| row.get(0)).unwrap();
+    let after: i64 = connection.query_row(newest, [], |row| row.get(0)).unwrap();
     assert_eq!(after, before);
 }

@@ -7,6 +7,8 @@ use std::fmt;
 use dan_core::audit::{HEAD_ROWS_MAX, HeadClaims, MerkleTree, link};
 use dan_core::ports::TrailRow;
 use dan_core::statement::sha256;
+use dan_core::time::Timestamp;
+use serde::Deserialize;
 
 use super::diagnose::{Scene, records};
 use super::intents::Intents;
@@ -14,6 +16,16 @@ use super::intents::Intents;
 /// Rows behind the first bad one that are looked at: as far as the head over it.
 const SCENE_ROWS_MAX: usize = 4096 + 2;
 const _: () = assert!(HEAD_ROWS_MAX == 4096, "the scene reaches as far as a head");
+
+/// How much older than the newest row one without a head may be, in milliseconds. A node puts a head
+/// over a row within a second.
+const BARE_MS_MAX: i64 = 60_000;
+
+/// When a stored row says that it was written.
+#[derive(Deserialize)]
+struct Written {
+    at: Timestamp,
+}
 
 /// Reads a signed head and checks its signature; why not, in words, where that does not hold.
 pub type ReadHead<'r> = &'r (dyn Fn(&str) -> Result<HeadClaims, String> + Send + Sync);
@@ -104,6 +116,10 @@ pub struct TrailCheck<'r> {
     last_head: Option<([u8; 32], String)>,
     intents: Intents,
     scene: Option<Scene>,
+    /// The oldest row that no head covers yet: when it was written, and its position.
+    bare: Option<(Timestamp, u64)>,
+    /// When the newest row was written.
+    newest: Option<Timestamp>,
     report: Report,
 }
 
@@ -118,6 +134,8 @@ impl<'r> TrailCheck<'r> {
             last_head: None,
             intents: Intents::default(),
             scene: None,
+            bare: None,
+            newest: None,
             report: Report {
                 rows: 0,
                 link: [0; 32],
@@ -167,6 +185,7 @@ impl<'r> TrailCheck<'r> {
         self.report.link = row.link;
         self.tree.push(&row.link);
         self.intents.note(&row.text);
+        self.note_time(&row.text);
         self.compare_kept();
         self.report.finding.is_none()
     }
@@ -232,7 +251,7 @@ impl<'r> TrailCheck<'r> {
         if self.report.finding.is_none() {
             self.report.finding = match &self.scene {
                 Some(scene) => Some(scene.diagnose()),
-                None => self.kept_beyond(),
+                None => self.kept_beyond().or_else(|| self.unsigned()),
             };
         }
         self.report
@@ -275,6 +294,7 @@ impl<'r> TrailCheck<'r> {
         report.stamped = report.stamped.saturating_add(u64::from(is_stamped));
         report.signed_at = Some(claims.iat);
         self.tree = MerkleTree::default();
+        self.bare = None;
         self.last_head = Some((sha256(jws.as_bytes()), claims.node));
     }
 
@@ -291,6 +311,26 @@ impl<'r> TrailCheck<'r> {
                 self.found(kept.first, Flaw::Replaced, told);
             }
         }
+    }
+
+    /// A row that does not say when it was written is neither old nor new.
+    fn note_time(&mut self, text: &str) {
+        if let Ok(Written { at }) = serde_json::from_str(text) {
+            let this = (at, self.report.rows);
+            self.bare = Some(self.bare.map_or(this, |oldest| oldest.min(this)));
+            self.newest = self.newest.max(Some(at));
+        }
+    }
+
+    /// Rows that have waited for a head longer than any node lets them.
+    fn unsigned(&self) -> Option<Finding> {
+        let (oldest, sequence) = self.bare?;
+        let waited = self.newest?.as_ms().saturating_sub(oldest.as_ms());
+        (waited > BARE_MS_MAX).then(|| Finding {
+            sequence,
+            flaw: Flaw::Head,
+            told: "no head covers it".to_owned(),
+        })
     }
 
     /// Kept heads over rows that are not there.

@@ -364,3 +364,22 @@ fn only_the_first_bad_record_is_named() {
     assert_eq!(found(&touched), Some((7, Flaw::Edited)));
     assert_eq!(report(&touched, &[]).rows, 6);
 }
+
+#[test]
+fn rows_that_nothing_signs_hold_for_a_minute_and_no_longer() {
+    let at = |ms: i64| format!(r#"{{"request_id":"r","phase":"done","at":{ms}}}"#);
+    let texts = |times: &[i64]| -> Vec<String> { times.iter().copied().map(at).collect() };
+    for (times, heads_after, expected) in [
+        (&[0, 1, 60_000][..], &[][..], None),
+        (&[0, 1, 60_001], &[], Some(1)),
+        // Clocks that go back do not hide it.
+        (&[60_001, 0], &[], Some(2)),
+        (&[0, 70_000, 70_001], &[1], None),
+        (&[0, 70_000, 140_000], &[1], Some(2)),
+        (&[0, 70_000, 140_000], &[1, 3], None),
+    ] {
+        let trail = made(&texts(times), heads_after, "n");
+        let expected = expected.map(|sequence| (sequence, Flaw::Head));
+        assert_eq!(found(&trail), expected, "{times:?}");
+    }
+}

@@ -7,7 +7,7 @@ use std::path::Path;
 use dan_core::audit::{HEAD_BYTES_MAX, HeadClaims};
 use dan_core::ports::{Clock as _, Signer as _};
 use dan_core::time::Timestamp;
-use dan_store::trail::{Line, Report, TrailCheck, check_store, read_line};
+use dan_store::trail::{Finding, Flaw, Line, Report, TrailCheck, check_store, read_line};
 use dan_verify::verify_head;
 use serde_json::{Value, json};
 
@@ -114,7 +114,15 @@ fn check_file(path: &Path, mut check: TrailCheck<'_>) -> Result<Report, Misuse> 
             break;
         }
     }
-    Ok(check.finish())
+    let mut report = check.finish();
+    if report.rows == 0 && report.finding.is_none() {
+        report.finding = Some(Finding {
+            sequence: 1,
+            flaw: Flaw::Missing,
+            told: "the file has no rows".to_owned(),
+        });
+    }
+    Ok(report)
 }
 
 fn describe(report: &Report) -> String {
