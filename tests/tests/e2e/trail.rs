@@ -415,3 +415,21 @@ async fn a_newest_head_that_is_not_the_nodes_is_not_built_on() {
     let after: i64 = connection.query_row(newest, [], |row| row.get(0)).unwrap();
     assert_eq!(after, before);
 }
+
+#[tokio::test]
+async fn commands_that_read_the_trail_make_no_database() {
+    let place = Place::new().await;
+    let file = place.file();
+    for words in [
+        &["audit", "verify"][..],
+        &["audit", "tail"],
+        &["audit", "export"],
+        &["audit", "extract", "--subject", COMPANY],
+        &["keys", "list"],
+    ] {
+        let words = [words, &["--config", shown(&file)]].concat();
+        let said = place.scratch.dan(&words).await.exits(2).stderr;
+        assert!(said.contains("there is no database at"), "{said}");
+    }
+    assert!(!place.data().join("dan.db").exists());
+}

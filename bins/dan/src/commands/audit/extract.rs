@@ -14,6 +14,7 @@ use dan_core::ports::AboutFilter;
 use dan_core::secret::Secret;
 use dan_core::statement::hex;
 use dan_core::time::Timestamp;
+use dan_store::Access;
 use serde_json::{Value, json};
 
 use super::extract_page::Page;
@@ -50,7 +51,7 @@ impl Entry {
 /// # Errors
 /// A number that is none; a store that cannot be opened, read or written.
 pub(super) async fn run(args: &AuditExtractArgs) -> Ending {
-    let (config, store) = config_and_store(&args.config)?;
+    let (config, store) = config_and_store(&args.config, Access::Reader)?;
     let store = store.as_ref();
     let subject = subject(args, &config)?;
     let moment = |name: &str, text: &Option<String>| match text.as_deref() {

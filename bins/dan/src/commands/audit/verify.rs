@@ -7,6 +7,7 @@ use std::path::Path;
 use dan_core::audit::{HEAD_BYTES_MAX, HeadClaims};
 use dan_core::ports::{Clock as _, Signer as _};
 use dan_core::time::Timestamp;
+use dan_store::Access;
 use dan_store::trail::{Finding, Flaw, Line, Report, TrailCheck, check_store, read_line};
 use dan_verify::verify_head;
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ pub(super) async fn run(args: &AuditVerifyArgs) -> Ending {
     let kept = kept_heads(args)?;
     let report = match (&args.config, &args.file) {
         (Some(config), _) => {
-            let (config, store) = config_and_store(config)?;
+            let (config, store) = config_and_store(config, Access::Reader)?;
             let keys = match &args.jwks {
                 Some(file) => text(file)?,
                 None => open_signer(&config)?.key_set(SystemClock.now()),
