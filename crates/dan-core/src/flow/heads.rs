@@ -37,7 +37,12 @@ impl Exchange {
                 _ = ticks.tick() => {}
             }
             self.note_changes().await;
-            failing = match self.put_heads().await {
+            // However many rows wait: what is left is for the last heads, or the next start.
+            let put = tokio::select! {
+                () = &mut stop => return,
+                put = self.put_heads() => put,
+            };
+            failing = match put {
                 Ok(()) => false,
                 Err(fault) => {
                     self.meter.heads_failed.count();

@@ -21,6 +21,9 @@ use crate::testkit::fakes::Fakes;
 use crate::testkit::store_suite::{append, row};
 use crate::time::Timestamp;
 
+/// The key that never comes to an end.
+const STALLED: &str = "stalled";
+
 /// Signs in the form of a JWS, with a key that can be changed and taken away.
 struct Pen(Mutex<Option<&'static str>>);
 
@@ -52,6 +55,9 @@ impl Signer for Pen {
     ) -> PortFuture<'a, Result<Vec<u8>, SignError>> {
         assert_eq!(format, EnvelopeFormat::Head);
         let kid = self.active_kid(now).ok_or(SignError("no key".to_owned()));
+        if kid == Ok(STALLED.to_owned()) {
+            return Box::pin(std::future::pending());
+        }
         let signed = kid.map(|kid| {
             let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"kid":"{kid}"}}"#));
             let payload = URL_SAFE_NO_PAD.encode(signable.statement);
@@ -365,4 +371,22 @@ async fn a_trail_that_is_distrusted_is_not_signed() {
         .distrust_trail("its signature is false".to_owned());
     assert!(node.exchange.put_heads().await.is_err());
     assert_eq!(node.covered().await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_the_heads_that_are_missing() {
+    let node = Node::new();
+    node.exchange.record_start("1").await.unwrap();
+    node.pen.take(Some(STALLED));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let keeping = node
+        .exchange
+        .keep_heads(async move { stopped.await.unwrap_or_default() });
+    let stopping = async {
+        settle().await;
+        stop.send(()).unwrap();
+        tokio::time::Instant::now()
+    };
+    let ((), begun) = tokio::join!(keeping, stopping);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
 }
