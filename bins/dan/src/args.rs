@@ -364,6 +364,10 @@ pub struct AuditVerifyArgs {
     /// Heads that were kept elsewhere, one a line; may be given several times
     #[arg(long, value_name = "FILE")]
     pub head: Vec<PathBuf>,
+    /// Address that the node had, as its heads say it (iss); may be given several times. With
+    /// --config the configured address is one
+    #[arg(long, value_name = "URL")]
+    pub issuer: Vec<String>,
     /// Machine-readable
     #[arg(long)]
     pub json: bool,

@@ -19,7 +19,7 @@ mod tamper_tests;
 
 use dan_core::ports::{Store, StoreError};
 
-pub use check::{Finding, Flaw, ReadHead, Report, TrailCheck};
+pub use check::{Finding, Flaw, ReadHead, Report, SignedBy, TrailCheck};
 pub use cursor::{Piece, TrailCursor};
 pub use lines::{Line, Shown, head_line, read_line, row_line, row_view};
 

@@ -10,7 +10,9 @@ use dan_tests::shapes::text;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::place::{DATASET, Place, copy_folder, exported_rows, harvest, shipped_catalogue, shown};
+use crate::place::{
+    DATASET, PUBLIC_URL, Place, copy_folder, exported_rows, harvest, shipped_catalogue, shown,
+};
 
 /// A node, its published keys as a file, and a file for what is exported.
 struct Audited {
@@ -183,6 +185,41 @@ async fn a_trail_is_checked_in_the_store_and_as_a_file() {
     let cut = format!("{}\n", export.lines().last().unwrap());
     let found = broken(audited.verify_text(&cut, &[]).await);
     assert_eq!(found.1, "head", "a head alone");
+
+    let foreign = export.replacen("\"dataset\":", "\"\u{9b}31m\":1,\"dataset\":", 1);
+    let ended = audited.verify_text(&foreign, &[]).await;
+    assert!(!ended.stdout.contains('\u{9b}'), "{ended:?}");
+    assert_eq!(broken(ended).1, "edited");
+
+    // Whose trail it is.
+    let mine = exported_rows(&export).len();
+    assert_eq!(report["rows"], mine);
+    assert_eq!(report["iss"], PUBLIC_URL);
+    assert!(report["node"].is_string());
+    let file = audited.place.file();
+    let whole = audited.place.scratch.write("export.jsonl", &export);
+    let (whole, jwks) = (shown(&whole), shown(&audited.jwks));
+    let of_file = ["audit", "verify", "--file", whole, "--jwks", jwks];
+    let of = |issuer: &'static str| [&of_file[..], &["--issuer", issuer]].concat();
+    let said = audited.dan(&of(PUBLIC_URL)).await.exits(0).stdout;
+    assert!(
+        said.contains(&format!("of the node at {PUBLIC_URL:?}")),
+        "{said}"
+    );
+    audited.dan(&of("https://other.example/v1")).await.exits(1);
+
+    // A kept line that is no head says nothing about the trail.
+    let page = audited.place.scratch.write("page.jwt", "\n<html>\n");
+    let words = [
+        "audit",
+        "verify",
+        "--config",
+        shown(&file),
+        "--head",
+        shown(&page),
+    ];
+    let said = audited.dan(&words).await.exits(2).stderr;
+    assert!(said.contains("page.jwt:2"), "{said}");
 
     let found = broken(audited.verify_text("", &[]).await);
     assert_eq!(found, (1, "missing".to_owned()), "an empty file");

@@ -83,6 +83,15 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Whose trail it is, as a head says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedBy {
+    /// Name of the trail, drawn with its first head.
+    pub node: String,
+    /// Address of the node.
+    pub iss: String,
+}
+
 /// What was found of a trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -98,6 +107,8 @@ pub struct Report {
     pub covered: u64,
     /// Second at which the last head was signed.
     pub signed_at: Option<i64>,
+    /// Name of the trail and address of the node, as the last head says them.
+    pub signed_by: Option<SignedBy>,
     /// Kept heads that the trail agrees with.
     pub kept: u64,
     /// Intents without outcome: interrupted, or still under way. They may have been received.
@@ -114,6 +125,8 @@ pub struct TrailCheck<'r> {
     tree: MerkleTree,
     /// Digest of the last head, and which trail it is of.
     last_head: Option<([u8; 32], String)>,
+    /// Which trail the kept heads are of.
+    kept_node: Option<String>,
     intents: Intents,
     scene: Option<Scene>,
     /// The oldest row that no head covers yet: when it was written, and its position.
@@ -132,6 +145,7 @@ impl<'r> TrailCheck<'r> {
             kept: BTreeMap::new(),
             tree: MerkleTree::default(),
             last_head: None,
+            kept_node: None,
             intents: Intents::default(),
             scene: None,
             bare: None,
@@ -143,6 +157,7 @@ impl<'r> TrailCheck<'r> {
                 stamped: 0,
                 covered: 0,
                 signed_at: None,
+                signed_by: None,
                 kept: 0,
                 interrupted: 0,
                 finding: None,
@@ -150,11 +165,21 @@ impl<'r> TrailCheck<'r> {
         };
         for (jws, number) in kept.iter().zip(1..) {
             match (check.read_head)(jws) {
-                Ok(claims) => check.kept.entry(claims.last).or_default().push(claims),
+                Ok(claims) => check.keep(claims, number),
                 Err(why) => check.found(1, Flaw::Head, format!("kept head {number}: {why}")),
             }
         }
         check
+    }
+
+    fn keep(&mut self, claims: HeadClaims, number: u64) {
+        let node = self.kept_node.get_or_insert_with(|| claims.node.clone());
+        if *node == claims.node {
+            self.kept.entry(claims.last).or_default().push(claims);
+        } else {
+            let told = format!("kept head {number} is of another trail than the first");
+            self.found(1, Flaw::Head, told);
+        }
     }
 
     /// Takes the next row. False when no more are needed.
@@ -262,7 +287,10 @@ impl<'r> TrailCheck<'r> {
         let (rows, covered) = (self.report.rows, self.report.covered);
         let (previous, node) = match &self.last_head {
             Some((digest, node)) => (Some(*digest), node.as_str()),
-            None => (None, claims.node.as_str()),
+            None => {
+                let kept = self.kept_node.as_ref();
+                (None, kept.unwrap_or(&claims.node).as_str())
+            }
         };
         if claims.first != covered.saturating_add(1) {
             let HeadClaims { first, last, .. } = claims;
@@ -293,6 +321,10 @@ impl<'r> TrailCheck<'r> {
         report.heads = report.heads.saturating_add(1);
         report.stamped = report.stamped.saturating_add(u64::from(is_stamped));
         report.signed_at = Some(claims.iat);
+        report.signed_by = Some(SignedBy {
+            node: claims.node.clone(),
+            iss: claims.iss,
+        });
         self.tree = MerkleTree::default();
         self.bare = None;
         self.last_head = Some((sha256(jws.as_bytes()), claims.node));

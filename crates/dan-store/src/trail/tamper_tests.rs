@@ -6,7 +6,7 @@ use dan_core::ports::TrailRow;
 use dan_core::time::Timestamp;
 use serde_json::Value;
 
-use super::check::{Finding, Flaw, Report, TrailCheck};
+use super::check::{Finding, Flaw, Report, SignedBy, TrailCheck};
 
 /// A trail as it is walked over.
 #[derive(Clone)]
@@ -147,6 +147,10 @@ fn an_untouched_trail_holds_and_says_how_far() {
         stamped: 0,
         covered: 11,
         signed_at: Some(1_800_000_000),
+        signed_by: Some(SignedBy {
+            node: "n".to_owned(),
+            iss: "https://a".to_owned(),
+        }),
         kept: 3,
         interrupted: 0,
         finding: None,
@@ -382,4 +386,18 @@ fn rows_that_nothing_signs_hold_for_a_minute_and_no_longer() {
         let expected = expected.map(|sequence| (sequence, Flaw::Head));
         assert_eq!(found(&trail), expected, "{times:?}");
     }
+}
+
+#[test]
+fn a_trail_of_another_node_is_not_the_one_that_heads_were_kept_of() {
+    let (mine, other) = (trail(), made(&texts(&trail()), &[4, 9, 11], "m"));
+    let kept = heads(&mine);
+    // The rows agree; whose they are does not.
+    let found = |kept: &[String]| {
+        let finding = report(&other, kept).finding.unwrap();
+        (finding.sequence, finding.flaw)
+    };
+    assert_eq!(found(&kept[..1]), (1, Flaw::Head));
+    let mixed = [kept[0].clone(), heads(&other)[1].clone()];
+    assert_eq!(report(&mine, &mixed).finding.unwrap().flaw, Flaw::Head);
 }
