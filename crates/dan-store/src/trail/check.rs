@@ -30,6 +30,9 @@ struct Written {
 /// Reads a signed head and checks its signature; why not, in words, where that does not hold.
 pub type ReadHead<'r> = &'r (dyn Fn(&str) -> Result<HeadClaims, String> + Send + Sync);
 
+/// Whether these bytes are a time stamp over this SHA-256.
+pub type StampFits<'r> = &'r (dyn Fn(&[u8], &[u8; 32]) -> bool + Send + Sync);
+
 /// What was done to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flaw {
@@ -101,8 +104,11 @@ pub struct Report {
     pub link: [u8; 32],
     /// Heads that hold.
     pub heads: u64,
-    /// Heads among them that have a time stamp. Whether it holds is not looked at here.
+    /// Heads among them that have a time stamp over them. Whose it is, is not looked at here.
     pub stamped: u64,
+    /// Heads among them that carry something else where a time stamp must be, or one that nobody
+    /// was there to judge ([`TrailCheck::with_stamps`]).
+    pub not_stamps: u64,
     /// Rows that are under a head; what is behind them could be taken off unseen.
     pub covered: u64,
     /// Second at which the last head was signed.
@@ -113,6 +119,9 @@ pub struct Report {
     pub kept: u64,
     /// Intents without outcome: interrupted, or still under way. They may have been received.
     pub interrupted: u64,
+    /// Rows of an export that show in clear a party which is stored sealed: without the node's key
+    /// nobody can tell whether it is the one.
+    pub unproven: u64,
     /// The first thing that does not hold; `None` when all does.
     pub finding: Option<Finding>,
 }
@@ -120,6 +129,7 @@ pub struct Report {
 /// A check under way. Bounded in memory, however long the trail is.
 pub struct TrailCheck<'r> {
     read_head: ReadHead<'r>,
+    stamp_fits: Option<StampFits<'r>>,
     /// By the last row that they cover.
     kept: BTreeMap<u64, Vec<HeadClaims>>,
     tree: MerkleTree,
@@ -142,6 +152,7 @@ impl<'r> TrailCheck<'r> {
     pub fn new(read_head: ReadHead<'r>, kept: &[String]) -> Self {
         let mut check = Self {
             read_head,
+            stamp_fits: None,
             kept: BTreeMap::new(),
             tree: MerkleTree::default(),
             last_head: None,
@@ -155,11 +166,13 @@ impl<'r> TrailCheck<'r> {
                 link: [0; 32],
                 heads: 0,
                 stamped: 0,
+                not_stamps: 0,
                 covered: 0,
                 signed_at: None,
                 signed_by: None,
                 kept: 0,
                 interrupted: 0,
+                unproven: 0,
                 finding: None,
             },
         };
@@ -170,6 +183,15 @@ impl<'r> TrailCheck<'r> {
             }
         }
         check
+    }
+
+    /// The same, with somebody who knows time stamps.
+    #[must_use]
+    pub fn with_stamps(self, stamp_fits: StampFits<'r>) -> Self {
+        Self {
+            stamp_fits: Some(stamp_fits),
+            ..self
+        }
     }
 
     fn keep(&mut self, claims: HeadClaims, number: u64) {
@@ -216,7 +238,7 @@ impl<'r> TrailCheck<'r> {
     }
 
     /// Takes a head; it stands behind the last row that it covers. False when no more are needed.
-    pub fn head(&mut self, jws: &str, is_stamped: bool) -> bool {
+    pub fn head(&mut self, jws: &str, stamp: Option<&[u8]>) -> bool {
         if self.is_cut() {
             return true;
         }
@@ -248,7 +270,7 @@ impl<'r> TrailCheck<'r> {
                 );
                 self.found(first, Flaw::Replaced, told);
             }
-            Ok(claims) => self.cover(jws, claims, is_stamped),
+            Ok(claims) => self.cover(jws, claims, stamp),
         }
         self.report.finding.is_none() || self.is_cut()
     }
@@ -257,6 +279,11 @@ impl<'r> TrailCheck<'r> {
     fn is_cut(&self) -> bool {
         let finding = self.report.finding.as_ref();
         finding.is_some_and(|finding| finding.flaw == Flaw::Cut)
+    }
+
+    /// The row taken last shows a party that cannot be held against what is stored.
+    pub fn note_unproven(&mut self) {
+        self.report.unproven = self.report.unproven.saturating_add(1);
     }
 
     /// Takes a line of a file where the next row must be, which is none or shows something else
@@ -315,11 +342,19 @@ impl<'r> TrailCheck<'r> {
         Ok(())
     }
 
-    fn cover(&mut self, jws: &str, claims: HeadClaims, is_stamped: bool) {
+    fn cover(&mut self, jws: &str, claims: HeadClaims, stamp: Option<&[u8]>) {
+        let digest = sha256(jws.as_bytes());
         let report = &mut self.report;
         report.covered = claims.last;
         report.heads = report.heads.saturating_add(1);
-        report.stamped = report.stamped.saturating_add(u64::from(is_stamped));
+        if let Some(stamp) = stamp {
+            let fits = self.stamp_fits.is_some_and(|fits| fits(stamp, &digest));
+            let count = match fits {
+                true => &mut report.stamped,
+                false => &mut report.not_stamps,
+            };
+            *count = count.saturating_add(1);
+        }
         report.signed_at = Some(claims.iat);
         report.signed_by = Some(SignedBy {
             node: claims.node.clone(),
@@ -327,7 +362,7 @@ impl<'r> TrailCheck<'r> {
         });
         self.tree = MerkleTree::default();
         self.bare = None;
-        self.last_head = Some((sha256(jws.as_bytes()), claims.node));
+        self.last_head = Some((digest, claims.node));
     }
 
     /// Kept heads that end with the row just taken must end with its link.

@@ -97,7 +97,7 @@ fn report(entries: &[Entry], kept: &[String]) -> Report {
     for entry in entries {
         let wants_more = match entry.clone() {
             Entry::Row(row) => check.row(row),
-            Entry::Head(jws) => check.head(&jws, false),
+            Entry::Head(jws) => check.head(&jws, None),
         };
         if !wants_more {
             break;
@@ -145,6 +145,7 @@ fn an_untouched_trail_holds_and_says_how_far() {
         link: last,
         heads: 3,
         stamped: 0,
+        not_stamps: 0,
         covered: 11,
         signed_at: Some(1_800_000_000),
         signed_by: Some(SignedBy {
@@ -153,6 +154,7 @@ fn an_untouched_trail_holds_and_says_how_far() {
         }),
         kept: 3,
         interrupted: 0,
+        unproven: 0,
         finding: None,
     };
     assert_eq!(whole, expected);
@@ -400,4 +402,24 @@ fn a_trail_of_another_node_is_not_the_one_that_heads_were_kept_of() {
     assert_eq!(found(&kept[..1]), (1, Flaw::Head));
     let mixed = [kept[0].clone(), heads(&other)[1].clone()];
     assert_eq!(report(&mine, &mixed).finding.unwrap().flaw, Flaw::Head);
+}
+
+#[test]
+fn only_a_stamp_over_its_head_is_counted_as_one() {
+    let fits = |stamp: &[u8], digest: &[u8; 32]| stamp == digest;
+    let (mut number, entries) = (0, trail());
+    let mut check = TrailCheck::new(&read_head, &[]).with_stamps(&fits);
+    for entry in entries {
+        match entry {
+            Entry::Row(row) => assert!(check.row(row)),
+            Entry::Head(jws) => {
+                let digest = dan_core::statement::sha256(jws.as_bytes());
+                let stamp = [Some(&digest[..]), Some(b"anything"), None][number];
+                assert!(check.head(&jws, stamp));
+                number += 1;
+            }
+        }
+    }
+    let report = check.finish();
+    assert_eq!((report.stamped, report.not_stamps), (1, 1));
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use dan_core::audit::{HEAD_BYTES_MAX, HeadClaims};
 use dan_core::ports::{Clock as _, Signer as _};
 use dan_core::time::Timestamp;
+use dan_source::authorities::timestamps::is_stamp_over;
 use dan_store::Access;
 use dan_store::trail::{
     Finding, Flaw, Line, ReadHead, Report, SignedBy, TrailCheck, check_store, read_line,
@@ -45,7 +46,7 @@ pub(super) async fn run(args: &AuditVerifyArgs) -> Ending {
             let issuers = now.map_or(&[][..], |_configured| &issuers);
             let read = |jws: &str| read_head(jws, &keys, issuers);
             let kept = checked(&kept, &read)?;
-            let check = TrailCheck::new(&read, &kept);
+            let check = TrailCheck::new(&read, &kept).with_stamps(&is_stamp_over);
             check_store(store.as_ref(), check)
                 .await
                 .map_err(store_failed)?
@@ -56,7 +57,8 @@ pub(super) async fn run(args: &AuditVerifyArgs) -> Ending {
             let issuers: Vec<_> = args.issuer.iter().collect();
             let read = |jws: &str| read_head(jws, &keys, &issuers);
             let kept = checked(&kept, &read)?;
-            check_file(file, TrailCheck::new(&read, &kept))?
+            let check = TrailCheck::new(&read, &kept).with_stamps(&is_stamp_over);
+            check_file(file, check)?
         }
         (None, None) => return Err(Misuse("give --config or --file".to_owned())),
     };
@@ -140,7 +142,16 @@ fn check_file(path: &Path, mut check: TrailCheck<'_>) -> Result<Report, Misuse> 
             Err(_not_text) => Err("it is no text".to_owned()),
         };
         let wants_more = match read {
-            Ok(Line::Row { untrue: None, row }) => check.row(row),
+            Ok(Line::Row {
+                untrue: None,
+                row,
+                is_unproven,
+            }) => {
+                if is_unproven {
+                    check.note_unproven();
+                }
+                check.row(row)
+            }
             Ok(Line::Row {
                 untrue: Some(member),
                 ..
@@ -148,7 +159,14 @@ fn check_file(path: &Path, mut check: TrailCheck<'_>) -> Result<Report, Misuse> 
                 "line {number} shows another {} than is stored",
                 quoted(&member)
             )),
-            Ok(Line::Head { jws, stamp }) => check.head(&jws, stamp.is_some()),
+            Ok(Line::Head {
+                untrue: Some(member),
+                ..
+            }) => check.unreadable(format!(
+                "line {number} shows another {} than its head says",
+                quoted(&member)
+            )),
+            Ok(Line::Head { jws, stamp, .. }) => check.head(&jws, stamp.as_deref()),
             Err(why) => check.unreadable(format!("line {number} does not read: {}", quoted(&why))),
         };
         if !wants_more {
@@ -194,6 +212,18 @@ fn describe(report: &Report) -> String {
     if report.stamped > 0 {
         lines.push(format!("{} heads have a time stamp", report.stamped));
     }
+    if report.not_stamps > 0 {
+        let count = report.not_stamps;
+        lines.push(format!(
+            "{count} heads carry something that is no time stamp of them"
+        ));
+    }
+    if report.unproven > 0 {
+        lines.push(format!(
+            "{} rows show parties that cannot be checked without the node's key",
+            report.unproven
+        ));
+    }
     if report.kept > 0 {
         lines.push(format!("{} kept heads agree", report.kept));
     }
@@ -217,6 +247,8 @@ fn machine_readable(report: &Report) -> Value {
         "link": dan_core::statement::hex(&report.link),
         "heads": report.heads,
         "stamped": report.stamped,
+        "not_stamps": report.not_stamps,
+        "unproven": report.unproven,
         "covered": report.covered,
         "signed_at": report
             .signed_at
