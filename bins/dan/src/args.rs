@@ -28,7 +28,7 @@ pub struct EdgeArgs {
     /// Address of the public API; port 0 means any
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// Address of /livez, /readyz and /metrics
+    /// Address of /livez, /readyz, /metrics, /audit/head and /keys
     #[arg(long, value_name = "ADDR")]
     pub management_listen: Option<SocketAddr>,
     /// Start a node and a fake outside world in one process; no configuration, network or account

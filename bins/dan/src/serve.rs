@@ -34,7 +34,7 @@ pub struct Running {
     pub api: SocketAddr,
     /// What the API calls itself.
     pub public_url: String,
-    /// Where health and metrics listen.
+    /// Where health, metrics, the newest head and the management of keys listen.
     pub management: SocketAddr,
     /// The use cases.
     pub exchange: Arc<Exchange>,
