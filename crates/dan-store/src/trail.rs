@@ -8,6 +8,7 @@
 //! is signed over the links of a run of rows. Whoever changes a row has to make all later links
 //! anew, and then no head fits; whoever cuts off the end together with its heads is found by a head
 //! that somebody kept elsewhere.
+//! Rows that nothing signs are a finding once they are older than a node lets them be.
 
 mod check;
 mod cursor;
