@@ -28,7 +28,7 @@ pub struct EdgeArgs {
     /// Address of the public API; port 0 means any
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// Address of /livez, /readyz and /metrics
+    /// Address of /livez, /readyz, /metrics, /audit/head and /keys
     #[arg(long, value_name = "ADDR")]
     pub management_listen: Option<SocketAddr>,
     /// Start a node and a fake outside world in one process; no configuration, network or account
@@ -364,6 +364,10 @@ pub struct AuditVerifyArgs {
     /// Heads that were kept elsewhere, one a line; may be given several times
     #[arg(long, value_name = "FILE")]
     pub head: Vec<PathBuf>,
+    /// Address that the node had, as its heads say it (iss); may be given several times. With
+    /// --config the configured address is one
+    #[arg(long, value_name = "URL")]
+    pub issuer: Vec<String>,
     /// Machine-readable
     #[arg(long)]
     pub json: bool,

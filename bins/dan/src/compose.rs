@@ -171,7 +171,7 @@ pub fn open_store(
         }
         None => config.store.url.clone(),
     };
-    if access == Access::Tool && url == "memory:" {
+    if access != Access::Node && url == "memory:" {
         return Err(Misuse(
             "store.url = \"memory:\" lives inside a running node; use sqlite".to_owned(),
         ));

@@ -1,7 +1,8 @@
 //! What commands print for people and for programs, and how they end.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -27,9 +28,18 @@ impl From<String> for Misuse {
 /// What every command returns.
 pub type Ending = Result<Outcome, Misuse>;
 
-/// Turns an ending into an exit status; a misuse is explained on standard error.
+/// Why not all could be said, if so: the first failure of standard output.
+static UNSAID: OnceLock<String> = OnceLock::new();
+
+/// Turns an ending into an exit status; a misuse is explained on standard error. What could not be
+/// written is a misuse, whatever else came of the command.
 #[must_use]
 pub fn exit_code(ending: Ending) -> ExitCode {
+    note_failure(std::io::stdout().lock().flush());
+    let ending = match (ending, UNSAID.get()) {
+        (Ok(_), Some(why)) => Err(Misuse(format!("standard output is not whole: {why}"))),
+        (ending, _) => ending,
+    };
     match ending {
         Ok(Outcome::Yes) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::from(1),
@@ -40,9 +50,19 @@ pub fn exit_code(ending: Ending) -> ExitCode {
     }
 }
 
-/// A line for people, on standard output. A reader that has gone away (`| head`) is no fault.
+/// A line for people, on standard output. A reader that has gone away (`| head`) is no fault;
+/// another failure ends the command with 2, through [`exit_code`].
 pub fn say(line: impl std::fmt::Display) {
-    writeln!(std::io::stdout().lock(), "{line}").unwrap_or_default();
+    note_failure(writeln!(std::io::stdout().lock(), "{line}"));
+}
+
+/// Remembers for [`exit_code`] that something could not be said.
+fn note_failure(written: std::io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        UNSAID.get_or_init(|| error.to_string());
+    }
 }
 
 /// A line for people, on standard error.

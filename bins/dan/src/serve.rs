@@ -5,11 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dan_core::error::Fault;
 use dan_core::flow::Exchange;
 use dan_core::ports::{Store, TimeStamper};
 use dan_http::listen::{ListenLimits, serve};
 use dan_source::keeper::{CatalogKeeper, Refresh};
 use dan_store::Access;
+use dan_verify::{VerifyError, verify_head};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -32,7 +34,7 @@ pub struct Running {
     pub api: SocketAddr,
     /// What the API calls itself.
     pub public_url: String,
-    /// Where health and metrics listen.
+    /// Where health, metrics, the newest head and the management of keys listen.
     pub management: SocketAddr,
     /// The use cases.
     pub exchange: Arc<Exchange>,
@@ -158,10 +160,33 @@ fn keep_trail(
     }
 }
 
+/// Whether the newest head is signed by a key of this node. Nothing is put over one that is not; one
+/// whose key is not published any more cannot be told from it, and is only said.
+async fn check_newest_head(exchange: &Exchange) -> Result<(), Fault> {
+    let Some(head) = exchange.newest_head().await? else {
+        return Ok(());
+    };
+    match verify_head(&head.jws, &exchange.key_set()) {
+        Ok(_verified) => {}
+        Err(error @ VerifyError::UnknownKid { .. }) => tracing::warn!(
+            rows = head.last,
+            reason = %error,
+            "whether the newest head of the audit trail is this node's cannot be told"
+        ),
+        Err(error) => {
+            exchange.distrust_trail(format!("the head over record {}: {error}", head.last));
+        }
+    }
+    Ok(())
+}
+
 /// A node that cannot record does not start.
 async fn record_start(exchange: &Exchange) -> Result<(), Misuse> {
-    let started = exchange.record_start(BUILD.version).await;
-    started.map_err(|fault| {
+    let started = async {
+        check_newest_head(exchange).await?;
+        exchange.record_start(BUILD.version).await
+    };
+    started.await.map_err(|fault| {
         Misuse(format!(
             "store: the start of the node cannot be recorded: {}",
             fault.cause.unwrap_or_default()

@@ -44,6 +44,8 @@ pub enum Access {
     /// A command beside a node that may be running, for instance to issue a key. Reads and writes
     /// like a node, without claiming the database; meant to be short.
     Tool,
+    /// The same for a command that has nothing to do where there is no database: makes none.
+    Reader,
 }
 
 /// Where and how state is kept.
@@ -88,6 +90,8 @@ pub enum OpenError {
     KeyWrong(PathBuf),
     /// Another node has the database.
     InUse(PathBuf),
+    /// There is no database, and none is to be made.
+    Missing(PathBuf),
     /// The file is a database of something else, or no database.
     NotOurs(PathBuf),
     /// The database was brought up to date by a newer program.
@@ -145,6 +149,11 @@ impl fmt::Display for OpenError {
                 "{}: another node uses this database; stop it first, or give this one its own",
                 path.display()
             ),
+            Self::Missing(path) => write!(
+                f,
+                "there is no database at {}; is it under the --data-dir of the node?",
+                path.display()
+            ),
             Self::NotOurs(path) => write!(
                 f,
                 "{}: this is no database of dan; give the path of one, or of a file that does \
@@ -170,7 +179,7 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// Opens the store, makes it where there is none yet, and brings an older one up to date. Blocks
+/// Opens the store, makes it where there is none yet (but for [`Access::Reader`]), and brings an older one up to date. Blocks
 /// while it does; called once, at the start. A SQLite store needs a Tokio runtime when it is used.
 ///
 /// Dropping the last reference waits until what was handed over is written.

@@ -8,6 +8,7 @@
 //! is signed over the links of a run of rows. Whoever changes a row has to make all later links
 //! anew, and then no head fits; whoever cuts off the end together with its heads is found by a head
 //! that somebody kept elsewhere.
+//! Rows that nothing signs are a finding once they are older than a node lets them be.
 
 mod check;
 mod cursor;
@@ -19,7 +20,7 @@ mod tamper_tests;
 
 use dan_core::ports::{Store, StoreError};
 
-pub use check::{Finding, Flaw, ReadHead, Report, TrailCheck};
+pub use check::{Finding, Flaw, ReadHead, Report, SignedBy, StampFits, TrailCheck};
 pub use cursor::{Piece, TrailCursor};
 pub use lines::{Line, Shown, head_line, read_line, row_line, row_view};
 
@@ -35,7 +36,7 @@ pub async fn check_store(
     while let Some(piece) = cursor.next().await? {
         let wants_more = match piece {
             Piece::Rows(rows) => rows.into_iter().all(|row| check.row(row)),
-            Piece::Head(head) => check.head(&head.jws, head.stamp.is_some()),
+            Piece::Head(head) => check.head(&head.jws, head.stamp.as_deref()),
         };
         if !wants_more {
             break;

@@ -408,6 +408,21 @@ async fn a_tool_beside_the_node_keeps_the_chain_whole() {
 }
 
 #[tokio::test]
+async fn a_reader_makes_no_database_and_reads_one_that_is_there() {
+    let place = Place::new();
+    let reader = StoreConfig {
+        access: Access::Reader,
+        ..place.config()
+    };
+    assert_eq!(refused(&reader), OpenError::Missing(place.path()));
+    assert!(!place.path().exists());
+    let node = place.open();
+    commit(&node, everything(1)).await;
+    let reader = open(&reader).unwrap();
+    assert_eq!(sound(&reader).await, sound(&node).await);
+}
+
+#[tokio::test]
 async fn another_subject_key_is_noticed_and_changes_nothing() {
     let place = Place::new();
     let store = place.open();

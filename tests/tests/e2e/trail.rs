@@ -10,7 +10,9 @@ use dan_tests::shapes::text;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::place::{DATASET, Place, copy_folder, exported_rows, harvest, shipped_catalogue, shown};
+use crate::place::{
+    DATASET, PUBLIC_URL, Place, copy_folder, exported_rows, harvest, shipped_catalogue, shown,
+};
 
 /// A node, its published keys as a file, and a file for what is exported.
 struct Audited {
@@ -183,6 +185,44 @@ async fn a_trail_is_checked_in_the_store_and_as_a_file() {
     let cut = format!("{}\n", export.lines().last().unwrap());
     let found = broken(audited.verify_text(&cut, &[]).await);
     assert_eq!(found.1, "head", "a head alone");
+
+    let foreign = export.replacen("\"dataset\":", "\"\u{9b}31m\":1,\"dataset\":", 1);
+    let ended = audited.verify_text(&foreign, &[]).await;
+    assert!(!ended.stdout.contains('\u{9b}'), "{ended:?}");
+    assert_eq!(broken(ended).1, "edited");
+
+    // Whose trail it is.
+    let mine = exported_rows(&export).len();
+    assert_eq!(report["rows"], mine);
+    assert_eq!(report["iss"], PUBLIC_URL);
+    assert!(report["node"].is_string());
+    let file = audited.place.file();
+    let whole = audited.place.scratch.write("export.jsonl", &export);
+    let (whole, jwks) = (shown(&whole), shown(&audited.jwks));
+    let of_file = ["audit", "verify", "--file", whole, "--jwks", jwks];
+    let of = |issuer: &'static str| [&of_file[..], &["--issuer", issuer]].concat();
+    let said = audited.dan(&of(PUBLIC_URL)).await.exits(0).stdout;
+    assert!(
+        said.contains(&format!("of the node at {PUBLIC_URL:?}")),
+        "{said}"
+    );
+    audited.dan(&of("https://other.example/v1")).await.exits(1);
+
+    // A kept line that is no head says nothing about the trail.
+    let page = audited.place.scratch.write("page.jwt", "\n<html>\n");
+    let words = [
+        "audit",
+        "verify",
+        "--config",
+        shown(&file),
+        "--head",
+        shown(&page),
+    ];
+    let said = audited.dan(&words).await.exits(2).stderr;
+    assert!(said.contains("page.jwt:2"), "{said}");
+
+    let found = broken(audited.verify_text("", &[]).await);
+    assert_eq!(found, (1, "missing".to_owned()), "an empty file");
 
     // With keys of somebody else nothing is proven.
     let other = audited.place.sandbox.node.keys().await.to_string();
@@ -364,4 +404,69 @@ async fn an_extract_says_who_fetched_what_and_is_recorded_itself() {
     let made = |row: &&Value| row["action"] == "SubjectExtracted";
     assert_eq!(audited.rows().await.iter().filter(made).count(), 4);
     audited.verify(&[]).await.exits(0);
+}
+
+#[tokio::test]
+async fn a_trail_forged_behind_a_running_node_is_not_signed() {
+    let (audited, node) = Audited::new().await;
+    audited.keep_head(&node).await;
+    let database = audited.place.data().join("dan.db");
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    connection
+        .execute_batch("DROP TRIGGER audit_head_is_not_deleted; DELETE FROM audit_head")
+        .unwrap();
+    until("the node says so", async || {
+        node.log()
+            .contains("the trail was changed behind the node")
+            .then_some(())
+    })
+    .await;
+    let client = audited.place.client(&node, DAN_TEST, OWNER).await;
+    harvest(&client, DATASET).await.ok();
+    node.stop().await;
+    let count = "SELECT count(*) FROM audit_head";
+    let heads: i64 = connection.query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(heads, 0);
+}
+
+#[tokio::test]
+async fn a_newest_head_that_is_not_the_nodes_is_not_built_on() {
+    let (audited, node) = Audited::new().await;
+    node.stop().await;
+    let database = audited.place.data().join("dan.db");
+    let connection = rusqlite::Connection::open(&database).unwrap();
+    let triggers = "SELECT group_concat('DROP TRIGGER ' || name, ';') FROM sqlite_master \
+                    WHERE type = 'trigger' AND tbl_name = 'audit_head'";
+    let triggers: String = connection
+        .query_row(triggers, [], |row| row.get(0))
+        .unwrap();
+    connection.execute_batch(&triggers).unwrap();
+    let change = "UPDATE audit_head SET jws = substr(jws, 1, length(jws) - 20) \
+                  || 'AAAAAAAAAAAAAAAAAAAA' WHERE last = (SELECT max(last) FROM audit_head)";
+    assert_eq!(connection.execute(change, []).unwrap(), 1);
+    let newest = "SELECT max(last) FROM audit_head";
+    let before: i64 = connection.query_row(newest, [], |row| row.get(0)).unwrap();
+    let node = audited.place.node().await;
+    assert!(node.log().contains("the trail was changed behind the node"));
+    node.stop().await;
+    let after: i64 = connection.query_row(newest, [], |row| row.get(0)).unwrap();
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn commands_that_read_the_trail_make_no_database() {
+    let place = Place::new().await;
+    let file = place.file();
+    for words in [
+        &["audit", "verify"][..],
+        &["audit", "tail"],
+        &["audit", "export"],
+        &["audit", "extract", "--subject", COMPANY],
+        &["keys", "list"],
+    ] {
+        let words = [words, &["--config", shown(&file)]].concat();
+        let said = place.scratch.dan(&words).await.exits(2).stderr;
+        assert!(said.contains("there is no database at"), "{said}");
+    }
+    assert!(!place.data().join("dan.db").exists());
 }

@@ -8,6 +8,7 @@ use dan_core::party::OrgNumber;
 use dan_core::ports::{ApiKeyRecord, Clock as _, KeyDesk as _, KeyError, KeyGrant};
 use dan_core::time::Timestamp;
 use dan_http::management::{issued_view, key_view};
+use dan_store::Access;
 use serde_json::Value;
 
 use super::config_and_store;
@@ -24,7 +25,7 @@ pub use dan_http::management::OVERLAP_DAYS_DEFAULT;
 /// # Errors
 /// A number or context that does not exist; a store that cannot be opened.
 pub async fn create(config: &Path, context: &str, wish: KeyWish, as_json: bool) -> Ending {
-    let (config, store) = config_and_store(config)?;
+    let (config, store) = config_and_store(config, Access::Tool)?;
     let contexts = load_catalog(&config)?.contexts;
     let known: Vec<String> = contexts.into_iter().map(|file| file.context.id).collect();
     let Some(id) = known.iter().find(|id| id.eq_ignore_ascii_case(context)) else {
@@ -93,7 +94,7 @@ fn grant(context_id: &str, wish: KeyWish, now: Timestamp) -> Result<KeyGrant, Mi
 /// # Errors
 /// A store that cannot be opened.
 pub async fn list(config: &Path, as_json: bool) -> Ending {
-    let (_, store) = config_and_store(config)?;
+    let (_, store) = config_and_store(config, Access::Reader)?;
     let keys = key_desk(&store)
         .list()
         .await
@@ -132,7 +133,7 @@ pub async fn list(config: &Path, as_json: bool) -> Ending {
 /// # Errors
 /// A key that does not exist, has ended or overlaps another; a store that cannot be opened.
 pub async fn rotate(config: &Path, id: &str, overlap_days: u32, as_json: bool) -> Ending {
-    let (_, store) = config_and_store(config)?;
+    let (_, store) = config_and_store(config, Access::Reader)?;
     let rotated = key_desk(&store).rotate(id, overlap_days).await;
     let (issued, old) = rotated.map_err(|error| refused(&error))?;
     if as_json {
@@ -157,7 +158,7 @@ pub async fn rotate(config: &Path, id: &str, overlap_days: u32, as_json: bool) -
 /// # Errors
 /// A key that does not exist or has ended; a store that cannot be opened.
 pub async fn revoke(config: &Path, id: &str, as_json: bool) -> Ending {
-    let (_, store) = config_and_store(config)?;
+    let (_, store) = config_and_store(config, Access::Reader)?;
     let ended = key_desk(&store)
         .revoke(id)
         .await

@@ -99,13 +99,14 @@ async fn run_keys(command: KeysCommand) -> Ending {
     }
 }
 
-/// The configuration and its store, opened beside a node that may be running.
+/// The configuration and its store, opened beside a node that may be running; [`Access::Reader`]
+/// for what has nothing to do where there is no database.
 ///
 /// # Errors
 /// What is wrong with either.
-fn config_and_store(path: &Path) -> Result<(Config, Arc<dyn Store>), Misuse> {
+fn config_and_store(path: &Path, access: Access) -> Result<(Config, Arc<dyn Store>), Misuse> {
     let config = config::read(path)?;
-    let store = open_store(&config, None, Access::Tool)?;
+    let store = open_store(&config, None, access)?;
     Ok((config, store))
 }
 

@@ -33,7 +33,7 @@ keys! {
     "server.tls.client_ocsp_default" "none" "OCSP responder for certificates that name none of these.";
     "server.tls.client_revocation_soft_s" "3600" "Seconds that a certificate is still taken when its status cannot be learnt, counted from the last good answer or the end of the list; then it is refused (1000).";
     "server.tls.client_seid_v1" "false" "Take the organisation number from `serialNumber` where there is no `organizationIdentifier`, as certificates made before SEID 2.0 have it.";
-    "management.listen" "127.0.0.1:8081" "Address of `/livez`, `/readyz`, `/metrics` and `/keys`. Never the public port.";
+    "management.listen" "127.0.0.1:8081" "Address of `/livez`, `/readyz`, `/metrics`, `/audit/head` and `/keys`. Never the public port.";
     "management.token" "none" "Who sends it as a bearer token may manage API keys at `/keys` of the management listener, as a secret of at least 32 characters. Without it `/keys` is closed. Only on loopback: plain HTTP is spoken there.";
     "limits.key_per_second" "500" "Requests a second of one API key in the long run; a key may have its own (`dan keys create --per-second`). 0: no limit, as for each of these.";
     "limits.key_burst" "200" "Requests of one key that may come at once after a pause.";

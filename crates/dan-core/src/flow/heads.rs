@@ -2,7 +2,8 @@
 //! signature, behind the answers and without their waiting for it.
 //!
 //! A head that cannot be made now is made later: it covers all rows since the one before. What a
-//! node that is killed had not covered is covered by its next start.
+//! node that is killed had not covered is covered by its next start. A trail that was changed behind
+//! the node is not signed (`watch.rs`).
 
 use std::time::Duration;
 
@@ -36,7 +37,12 @@ impl Exchange {
                 _ = ticks.tick() => {}
             }
             self.note_changes().await;
-            failing = match self.put_heads().await {
+            // However many rows wait: what is left is for the last heads, or the next start.
+            let put = tokio::select! {
+                () = &mut stop => return,
+                put = self.put_heads() => put,
+            };
+            failing = match put {
                 Ok(()) => false,
                 Err(fault) => {
                     self.meter.heads_failed.count();
@@ -87,30 +93,33 @@ impl Exchange {
     async fn put_head(&self) -> Result<usize, Fault> {
         let newest = self.newest_head().await?;
         let before = newest.as_ref().map_or(0, |head| head.last);
+        let previous = match &newest {
+            None => None,
+            Some(head) => Some((head, claims_of(head)?)),
+        };
+        let previous = previous.as_ref().map(|(head, claims)| (*head, claims));
+        self.watch_trail(previous).await?;
         let links = self
             .ports
             .store
             .links(before.saturating_add(1), HEAD_ROWS_MAX)
             .await
             .map_err(store_fault)?;
-        let previous = match &newest {
-            None => None,
-            Some(head) => Some((head, claims_of(head)?)),
-        };
-        let previous = previous.as_ref().map(|(head, claims)| (*head, claims));
         let now = self.now();
         let node = || self.new_id();
         let iss = &self.settings.public_url;
         let Some(claims) = HeadClaims::over(&links, previous, node, iss, now) else {
             return Ok(0);
         };
+        let head = TrailHead {
+            first: claims.first,
+            last: claims.last,
+            jws: self.sign_head(&claims).await?,
+            stamp: None,
+        };
+        self.note_head(&head, &claims);
         let head = Write::AppendHead {
-            value: Box::new(TrailHead {
-                first: claims.first,
-                last: claims.last,
-                jws: self.sign_head(&claims).await?,
-                stamp: None,
-            }),
+            value: Box::new(head),
             link: claims.link,
             previous: before,
         };
@@ -120,6 +129,7 @@ impl Exchange {
             .commit(&batch)
             .await
             .map_err(not_appended)?;
+        self.head_was_taken();
         self.meter.heads.count();
         Ok(links.len())
     }

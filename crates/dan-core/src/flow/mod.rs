@@ -27,6 +27,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod watch;
 mod withdraw;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,6 +66,7 @@ use crate::ports::{
 use crate::time::Timestamp;
 use node::Noted;
 use record::Recorder;
+use watch::Watch;
 
 /// One call of an authenticated consumer: who, and within which bounds.
 #[derive(Clone, Copy)]
@@ -115,6 +117,7 @@ pub struct Exchange {
     limiter: Limiter,
     meter: Arc<Meter>,
     noted: Mutex<Noted>,
+    watch: Mutex<Watch>,
 }
 
 impl Exchange {
@@ -129,6 +132,7 @@ impl Exchange {
             limiter: Limiter::new(LimitSettings::NONE),
             meter,
             noted: Mutex::default(),
+            watch: Mutex::default(),
         }
     }
 

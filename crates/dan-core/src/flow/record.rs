@@ -105,6 +105,9 @@ impl Recorder {
             entries: queue,
             endings: ended,
         } = &mut *receivers;
+        if queue.is_closed() {
+            return;
+        }
         let mut entries = Vec::with_capacity(GROUP_MAX);
         let mut endings = Vec::with_capacity(GROUP_MAX);
         loop {
@@ -131,12 +134,31 @@ impl Recorder {
             if closers.is_empty() {
                 continue;
             }
+            self.end(queue, ended).await;
             for closer in closers {
                 // Whoever asked may have given up waiting; then nobody needs to know.
                 closer.send(()).unwrap_or_default();
             }
             return;
         }
+    }
+
+    /// Nothing is taken any more, so that whoever comes later counts it as lost and does not wait for
+    /// nobody; what was in time is written.
+    async fn end(&self, queue: &mut mpsc::Receiver<Entry>, ended: &mut mpsc::Receiver<Ending>) {
+        queue.close();
+        let mut group = Vec::new();
+        while let Ok(entry) = queue.try_recv() {
+            match entry {
+                Entry::Write(writes) => group.push(Ending { writes, done: None }),
+                // It waits for the same end.
+                Entry::Close(done) => drop(done),
+            }
+        }
+        while let Ok(ending) = ended.try_recv() {
+            group.push(ending);
+        }
+        self.commit(group).await;
     }
 
     /// A group that fails is written one by one, so that no entry takes others with it; nothing of
@@ -229,6 +251,18 @@ mod tests {
         let rows: Vec<_> = rows.iter().map(|row| (row.key.month, row.count)).collect();
         assert_eq!(rows, [(1, 2), (3, 1)]);
         assert_eq!(meter.outcomes_lost.read(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_the_end_is_counted_as_lost() {
+        let (store, meter) = (Arc::new(FakeStore::default()), Arc::new(Meter::default()));
+        let recorder = Recorder::new(Arc::clone(&store) as _, Arc::clone(&meter));
+        tokio::join!(recorder.run(), recorder.close());
+        for lost in 1..1026 {
+            recorder.write(vec![counted(1)]).await;
+            assert_eq!(meter.outcomes_lost.read(), lost);
+        }
+        assert_eq!(store.usage(0, 9).await.unwrap(), []);
     }
 
     #[tokio::test]

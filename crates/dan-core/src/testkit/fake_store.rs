@@ -47,6 +47,13 @@ impl FakeStore {
         lock(&self.state).keys_unreadable = unreadable;
     }
 
+    /// Does to rows and heads what somebody with the database could.
+    pub fn forge(&self, change: impl FnOnce(&mut Vec<StoredAudit>, &mut Vec<TrailHead>)) {
+        let mut state = lock(&self.state);
+        let State { audit, heads, .. } = &mut *state;
+        change(audit, heads);
+    }
+
     /// Every audit record so far.
     #[must_use]
     pub fn records(&self) -> Vec<AuditRecord> {

@@ -11,6 +11,12 @@ use dan_core::ports::{
 
 use message::{query, token_of};
 
+/// Whether `token`, in DER, is a time stamp over this SHA-256. Its signature is not looked at.
+#[must_use]
+pub fn is_stamp_over(token: &[u8], digest: &[u8; 32]) -> bool {
+    message::is_about(token, digest)
+}
+
 /// Name under which limits and logs know it.
 const PEER: &str = "timestamp authority";
 /// Largest answer that is read, in bytes.

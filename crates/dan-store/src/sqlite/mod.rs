@@ -59,7 +59,7 @@ pub(crate) struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database, makes it where there is none, and brings it up to date.
+    /// Opens the database, makes it where there is none and it may, and brings it up to date.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -71,9 +71,13 @@ impl SqliteStore {
     ) -> Result<Self, OpenError> {
         let claim = match access {
             Access::Node => Some(claim(path)?),
-            Access::Tool => None,
+            Access::Tool | Access::Reader => None,
         };
-        create(path)?;
+        if access != Access::Reader {
+            create(path)?;
+        } else if !path.try_exists().map_err(|error| no_file(path, &error))? {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
         let mut connection =
             connect_writer(path, durability).map_err(|error| file_error(path, &error))?;
         schema::migrate(&mut connection, schema::MIGRATIONS)

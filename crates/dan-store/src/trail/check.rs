@@ -7,6 +7,8 @@ use std::fmt;
 use dan_core::audit::{HEAD_ROWS_MAX, HeadClaims, MerkleTree, link};
 use dan_core::ports::TrailRow;
 use dan_core::statement::sha256;
+use dan_core::time::Timestamp;
+use serde::Deserialize;
 
 use super::diagnose::{Scene, records};
 use super::intents::Intents;
@@ -15,8 +17,21 @@ use super::intents::Intents;
 const SCENE_ROWS_MAX: usize = 4096 + 2;
 const _: () = assert!(HEAD_ROWS_MAX == 4096, "the scene reaches as far as a head");
 
+/// How much older than the newest row one without a head may be, in milliseconds. A node puts a head
+/// over a row within a second.
+const BARE_MS_MAX: i64 = 60_000;
+
+/// When a stored row says that it was written.
+#[derive(Deserialize)]
+struct Written {
+    at: Timestamp,
+}
+
 /// Reads a signed head and checks its signature; why not, in words, where that does not hold.
 pub type ReadHead<'r> = &'r (dyn Fn(&str) -> Result<HeadClaims, String> + Send + Sync);
+
+/// Whether these bytes are a time stamp over this SHA-256.
+pub type StampFits<'r> = &'r (dyn Fn(&[u8], &[u8; 32]) -> bool + Send + Sync);
 
 /// What was done to a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +86,15 @@ impl fmt::Display for Finding {
     }
 }
 
+/// Whose trail it is, as a head says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedBy {
+    /// Name of the trail, drawn with its first head.
+    pub node: String,
+    /// Address of the node.
+    pub iss: String,
+}
+
 /// What was found of a trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -80,16 +104,24 @@ pub struct Report {
     pub link: [u8; 32],
     /// Heads that hold.
     pub heads: u64,
-    /// Heads among them that have a time stamp. Whether it holds is not looked at here.
+    /// Heads among them that have a time stamp over them. Whose it is, is not looked at here.
     pub stamped: u64,
+    /// Heads among them that carry something else where a time stamp must be, or one that nobody
+    /// was there to judge ([`TrailCheck::with_stamps`]).
+    pub not_stamps: u64,
     /// Rows that are under a head; what is behind them could be taken off unseen.
     pub covered: u64,
     /// Second at which the last head was signed.
     pub signed_at: Option<i64>,
+    /// Name of the trail and address of the node, as the last head says them.
+    pub signed_by: Option<SignedBy>,
     /// Kept heads that the trail agrees with.
     pub kept: u64,
     /// Intents without outcome: interrupted, or still under way. They may have been received.
     pub interrupted: u64,
+    /// Rows of an export that show in clear a party which is stored sealed: without the node's key
+    /// nobody can tell whether it is the one.
+    pub unproven: u64,
     /// The first thing that does not hold; `None` when all does.
     pub finding: Option<Finding>,
 }
@@ -97,13 +129,20 @@ pub struct Report {
 /// A check under way. Bounded in memory, however long the trail is.
 pub struct TrailCheck<'r> {
     read_head: ReadHead<'r>,
+    stamp_fits: Option<StampFits<'r>>,
     /// By the last row that they cover.
     kept: BTreeMap<u64, Vec<HeadClaims>>,
     tree: MerkleTree,
     /// Digest of the last head, and which trail it is of.
     last_head: Option<([u8; 32], String)>,
+    /// Which trail the kept heads are of.
+    kept_node: Option<String>,
     intents: Intents,
     scene: Option<Scene>,
+    /// The oldest row that no head covers yet: when it was written, and its position.
+    bare: Option<(Timestamp, u64)>,
+    /// When the newest row was written.
+    newest: Option<Timestamp>,
     report: Report,
 }
 
@@ -113,30 +152,56 @@ impl<'r> TrailCheck<'r> {
     pub fn new(read_head: ReadHead<'r>, kept: &[String]) -> Self {
         let mut check = Self {
             read_head,
+            stamp_fits: None,
             kept: BTreeMap::new(),
             tree: MerkleTree::default(),
             last_head: None,
+            kept_node: None,
             intents: Intents::default(),
             scene: None,
+            bare: None,
+            newest: None,
             report: Report {
                 rows: 0,
                 link: [0; 32],
                 heads: 0,
                 stamped: 0,
+                not_stamps: 0,
                 covered: 0,
                 signed_at: None,
+                signed_by: None,
                 kept: 0,
                 interrupted: 0,
+                unproven: 0,
                 finding: None,
             },
         };
         for (jws, number) in kept.iter().zip(1..) {
             match (check.read_head)(jws) {
-                Ok(claims) => check.kept.entry(claims.last).or_default().push(claims),
+                Ok(claims) => check.keep(claims, number),
                 Err(why) => check.found(1, Flaw::Head, format!("kept head {number}: {why}")),
             }
         }
         check
+    }
+
+    /// The same, with somebody who knows time stamps.
+    #[must_use]
+    pub fn with_stamps(self, stamp_fits: StampFits<'r>) -> Self {
+        Self {
+            stamp_fits: Some(stamp_fits),
+            ..self
+        }
+    }
+
+    fn keep(&mut self, claims: HeadClaims, number: u64) {
+        let node = self.kept_node.get_or_insert_with(|| claims.node.clone());
+        if *node == claims.node {
+            self.kept.entry(claims.last).or_default().push(claims);
+        } else {
+            let told = format!("kept head {number} is of another trail than the first");
+            self.found(1, Flaw::Head, told);
+        }
     }
 
     /// Takes the next row. False when no more are needed.
@@ -167,12 +232,13 @@ impl<'r> TrailCheck<'r> {
         self.report.link = row.link;
         self.tree.push(&row.link);
         self.intents.note(&row.text);
+        self.note_time(&row.text);
         self.compare_kept();
         self.report.finding.is_none()
     }
 
     /// Takes a head; it stands behind the last row that it covers. False when no more are needed.
-    pub fn head(&mut self, jws: &str, is_stamped: bool) -> bool {
+    pub fn head(&mut self, jws: &str, stamp: Option<&[u8]>) -> bool {
         if self.is_cut() {
             return true;
         }
@@ -204,7 +270,7 @@ impl<'r> TrailCheck<'r> {
                 );
                 self.found(first, Flaw::Replaced, told);
             }
-            Ok(claims) => self.cover(jws, claims, is_stamped),
+            Ok(claims) => self.cover(jws, claims, stamp),
         }
         self.report.finding.is_none() || self.is_cut()
     }
@@ -213,6 +279,11 @@ impl<'r> TrailCheck<'r> {
     fn is_cut(&self) -> bool {
         let finding = self.report.finding.as_ref();
         finding.is_some_and(|finding| finding.flaw == Flaw::Cut)
+    }
+
+    /// The row taken last shows a party that cannot be held against what is stored.
+    pub fn note_unproven(&mut self) {
+        self.report.unproven = self.report.unproven.saturating_add(1);
     }
 
     /// Takes a line of a file where the next row must be, which is none or shows something else
@@ -232,7 +303,7 @@ impl<'r> TrailCheck<'r> {
         if self.report.finding.is_none() {
             self.report.finding = match &self.scene {
                 Some(scene) => Some(scene.diagnose()),
-                None => self.kept_beyond(),
+                None => self.kept_beyond().or_else(|| self.unsigned()),
             };
         }
         self.report
@@ -243,7 +314,10 @@ impl<'r> TrailCheck<'r> {
         let (rows, covered) = (self.report.rows, self.report.covered);
         let (previous, node) = match &self.last_head {
             Some((digest, node)) => (Some(*digest), node.as_str()),
-            None => (None, claims.node.as_str()),
+            None => {
+                let kept = self.kept_node.as_ref();
+                (None, kept.unwrap_or(&claims.node).as_str())
+            }
         };
         if claims.first != covered.saturating_add(1) {
             let HeadClaims { first, last, .. } = claims;
@@ -268,14 +342,27 @@ impl<'r> TrailCheck<'r> {
         Ok(())
     }
 
-    fn cover(&mut self, jws: &str, claims: HeadClaims, is_stamped: bool) {
+    fn cover(&mut self, jws: &str, claims: HeadClaims, stamp: Option<&[u8]>) {
+        let digest = sha256(jws.as_bytes());
         let report = &mut self.report;
         report.covered = claims.last;
         report.heads = report.heads.saturating_add(1);
-        report.stamped = report.stamped.saturating_add(u64::from(is_stamped));
+        if let Some(stamp) = stamp {
+            let fits = self.stamp_fits.is_some_and(|fits| fits(stamp, &digest));
+            let count = match fits {
+                true => &mut report.stamped,
+                false => &mut report.not_stamps,
+            };
+            *count = count.saturating_add(1);
+        }
         report.signed_at = Some(claims.iat);
+        report.signed_by = Some(SignedBy {
+            node: claims.node.clone(),
+            iss: claims.iss,
+        });
         self.tree = MerkleTree::default();
-        self.last_head = Some((sha256(jws.as_bytes()), claims.node));
+        self.bare = None;
+        self.last_head = Some((digest, claims.node));
     }
 
     /// Kept heads that end with the row just taken must end with its link.
@@ -291,6 +378,26 @@ impl<'r> TrailCheck<'r> {
                 self.found(kept.first, Flaw::Replaced, told);
             }
         }
+    }
+
+    /// A row that does not say when it was written is neither old nor new.
+    fn note_time(&mut self, text: &str) {
+        if let Ok(Written { at }) = serde_json::from_str(text) {
+            let this = (at, self.report.rows);
+            self.bare = Some(self.bare.map_or(this, |oldest| oldest.min(this)));
+            self.newest = self.newest.max(Some(at));
+        }
+    }
+
+    /// Rows that have waited for a head longer than any node lets them.
+    fn unsigned(&self) -> Option<Finding> {
+        let (oldest, sequence) = self.bare?;
+        let waited = self.newest?.as_ms().saturating_sub(oldest.as_ms());
+        (waited > BARE_MS_MAX).then(|| Finding {
+            sequence,
+            flaw: Flaw::Head,
+            told: "no head covers it".to_owned(),
+        })
     }
 
     /// Kept heads over rows that are not there.

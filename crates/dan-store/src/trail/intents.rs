@@ -9,6 +9,10 @@ use serde_json::Value;
 /// Open intents that are remembered by their request; further ones are counted only.
 const OPEN_MAX: usize = 100_000;
 
+/// Longest identifier of a request that is remembered, in bytes; ours have 36 at most. A longer one
+/// is none that a node made, and is passed over.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
 /// Intents that are open so far.
 #[derive(Debug, Default)]
 pub(super) struct Intents {
@@ -30,6 +34,9 @@ impl Intents {
         let Ok(Peek { request_id, phase }) = serde_json::from_str(text) else {
             return;
         };
+        if request_id.len() > REQUEST_ID_BYTES_MAX {
+            return;
+        }
         match phase.as_str() {
             Some("intent") if self.open.len() >= OPEN_MAX => {
                 self.uncounted = self.uncounted.saturating_add(1);
@@ -72,6 +79,7 @@ mod tests {
             intents.note(&row(id, phase));
             assert_eq!(intents.open(), open, "{id} {phase}");
         }
+        intents.note(&row(&"a".repeat(65), "\"intent\""));
         intents.note("no JSON");
         assert_eq!(intents.open(), 0);
     }

@@ -19,6 +19,8 @@ use crate::hex;
 const PARTIES: [&str; 2] = ["requestor", "subject"];
 /// What stands for a sealed party.
 const SEALED: &str = "(sealed)";
+/// What a sealed party shows that is not to be known.
+const MASKED: [&str; 3] = [SEALED, "(person)", "(custom subject)"];
 
 /// What stands for sealed parties in a readable row.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +40,8 @@ pub enum Line {
         row: TrailRow,
         /// A member that does not show what is stored, if there is one.
         untrue: Option<String>,
+        /// It shows in clear a party that is stored sealed.
+        is_unproven: bool,
     },
     /// A head over the rows before it.
     Head {
@@ -45,6 +49,8 @@ pub enum Line {
         jws: String,
         /// What a time-stamping authority said about it, in DER.
         stamp: Option<Vec<u8>>,
+        /// A member beside it that is not what it says, or is more.
+        untrue: Option<String>,
     },
 }
 
@@ -97,6 +103,7 @@ pub fn read_line(line: &str) -> Result<Line, String> {
             stamp: stamp
                 .transpose()
                 .map_err(|_not_base64| "its time stamp is no base64".to_owned())?,
+            untrue: untrue_of_head(&members, jws),
         });
     }
     let sequence = members.get("sequence").and_then(Value::as_u64);
@@ -109,13 +116,18 @@ pub fn read_line(line: &str) -> Result<Line, String> {
     };
     Ok(Line::Row {
         untrue: untrue(&members, &row),
+        is_unproven: is_unproven(&members, &row),
         row,
     })
 }
 
 /// The first member that is not what is stored, or is more.
 fn untrue(shown: &Map<String, Value>, row: &TrailRow) -> Option<String> {
-    let stored = readable(row)?;
+    // Of a row that does not read, nothing is shown but where it stands.
+    let stored = readable(row).unwrap_or_else(|| {
+        let link = ("link".to_owned(), hex::encode(&row.link).into());
+        Map::from_iter([("sequence".to_owned(), row.sequence.into()), link])
+    });
     let differs = |name: &&String| {
         let stored = stored.get(*name);
         let is_sealed =
@@ -124,6 +136,36 @@ fn untrue(shown: &Map<String, Value>, row: &TrailRow) -> Option<String> {
     };
     let mut names = stored.keys().chain(shown.keys());
     names.find(differs).cloned()
+}
+
+fn is_unproven(shown: &Map<String, Value>, row: &TrailRow) -> bool {
+    let stored = readable(row).unwrap_or_default();
+    PARTIES.iter().any(|name| {
+        let shown = shown.get(*name).and_then(Value::as_str);
+        stored.get(*name).and_then(Value::as_str) == Some(SEALED)
+            && shown.is_none_or(|shown| !MASKED.contains(&shown))
+    })
+}
+
+/// The first member beside a head that is not what its claims say. Where those do not read, the head
+/// itself is the finding.
+fn untrue_of_head(shown: &Map<String, Value>, jws: &str) -> Option<String> {
+    let head = TrailHead {
+        first: 0,
+        last: 0,
+        jws: jws.to_owned(),
+        stamp: None,
+    };
+    let claims = head.claims_unverified().ok()?;
+    let is_true = |name: &str, value: &Value| match name {
+        "head" | "timestamp" => value.is_string(),
+        "first" => *value == claims.first,
+        "last" => *value == claims.last,
+        _ => false,
+    };
+    let mut members = shown.iter();
+    let untrue = members.find(|(name, value)| !is_true(name, value));
+    untrue.map(|(name, _)| name.clone())
 }
 
 /// A row for people, from what is stored alone. `None` when that does not read.
@@ -191,7 +233,8 @@ mod tests {
     use super::*;
     use crate::record::encode_audit;
     use crate::seal::Sealer;
-    use dan_core::audit::{Action, AuditRecord, Phase};
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use dan_core::audit::{Action, AuditRecord, HeadClaims, Phase};
     use dan_core::testkit::store_suite::{self, PERSON};
 
     fn stored(record: &AuditRecord) -> TrailRow {
@@ -211,7 +254,7 @@ mod tests {
 
     fn read(line: &str) -> (TrailRow, Option<String>) {
         match read_line(line).unwrap() {
-            Line::Row { row, untrue } => (row, untrue),
+            Line::Row { row, untrue, .. } => (row, untrue),
             Line::Head { .. } => panic!("{line}"),
         }
     }
@@ -275,7 +318,7 @@ mod tests {
                 Ok(Line::Row { untrue, .. }) => match &**name {
                     // Nobody can tell without the key; it is sealed in what is stored.
                     "subject" | "requestor" => assert_eq!(untrue, None),
-                    "stored" => assert_eq!(untrue, None, "that is for the chain to find"),
+                    "stored" => assert!(untrue.is_some(), "nothing is stored that it could be"),
                     name => assert_eq!(untrue.as_deref(), Some(name)),
                 },
                 Ok(other) => panic!("{other:?}"),
@@ -322,8 +365,74 @@ mod tests {
                 stamp: stamp.clone(),
             };
             let jws = head.jws.clone();
-            assert_eq!(read_line(&head_line(&head)), Ok(Line::Head { jws, stamp }));
+            let untrue = None;
+            assert_eq!(
+                read_line(&head_line(&head)),
+                Ok(Line::Head { jws, stamp, untrue })
+            );
         }
+    }
+
+    #[test]
+    fn nothing_stands_beside_a_row_that_does_not_read() {
+        let row = TrailRow {
+            sequence: 1,
+            text: "{".to_owned(),
+            link: [1; 32],
+        };
+        let line = row_line(&row, shown());
+        let more = line.replacen('{', r#"{"subject":"991825827","#, 1);
+        assert_eq!(read(&more).1.as_deref(), Some("subject"));
+    }
+
+    #[test]
+    fn a_sealed_party_that_is_shown_in_clear_is_said_to_be_unproven() {
+        let mut record = store_suite::row(1);
+        record.requestor = None;
+        record.subject = Party::from_canonical(&format!("nor-freg::{PERSON}"));
+        let row = stored(&record);
+        let unproven = |subject: &str| {
+            let shown = Shown {
+                requestor: None,
+                subject: Some(subject.to_owned()),
+            };
+            match read_line(&row_line(&row, shown)).unwrap() {
+                Line::Row { is_unproven, .. } => is_unproven,
+                Line::Head { .. } => panic!("a row"),
+            }
+        };
+        assert!(!unproven("(person)"));
+        assert!(unproven("974760673") && unproven("(974760673)"));
+    }
+
+    #[test]
+    fn what_stands_beside_a_head_is_what_it_says() {
+        let claims = URL_SAFE_NO_PAD.encode(
+            HeadClaims::over(
+                &[[1; 32]],
+                None,
+                || "n".to_owned(),
+                "https://a",
+                Timestamp::from_ms(0),
+            )
+            .unwrap()
+            .to_json(),
+        );
+        let head = |last| TrailHead {
+            first: 1,
+            last,
+            jws: format!("e30.{claims}.c2ln"),
+            stamp: None,
+        };
+        let told = |line: &str| match read_line(line).unwrap() {
+            Line::Head { untrue, .. } => untrue,
+            Line::Row { .. } => panic!("a head"),
+        };
+        let whole = head_line(&head(1));
+        assert_eq!(told(&whole), None);
+        assert_eq!(told(&head_line(&head(2))).as_deref(), Some("last"));
+        let more = whole.replacen('{', r#"{"remark":"x","#, 1);
+        assert_eq!(told(&more).as_deref(), Some("remark"));
     }
 
     #[test]

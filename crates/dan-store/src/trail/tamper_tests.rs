@@ -6,7 +6,7 @@ use dan_core::ports::TrailRow;
 use dan_core::time::Timestamp;
 use serde_json::Value;
 
-use super::check::{Finding, Flaw, Report, TrailCheck};
+use super::check::{Finding, Flaw, Report, SignedBy, TrailCheck};
 
 /// A trail as it is walked over.
 #[derive(Clone)]
@@ -97,7 +97,7 @@ fn report(entries: &[Entry], kept: &[String]) -> Report {
     for entry in entries {
         let wants_more = match entry.clone() {
             Entry::Row(row) => check.row(row),
-            Entry::Head(jws) => check.head(&jws, false),
+            Entry::Head(jws) => check.head(&jws, None),
         };
         if !wants_more {
             break;
@@ -145,10 +145,16 @@ fn an_untouched_trail_holds_and_says_how_far() {
         link: last,
         heads: 3,
         stamped: 0,
+        not_stamps: 0,
         covered: 11,
         signed_at: Some(1_800_000_000),
+        signed_by: Some(SignedBy {
+            node: "n".to_owned(),
+            iss: "https://a".to_owned(),
+        }),
         kept: 3,
         interrupted: 0,
+        unproven: 0,
         finding: None,
     };
     assert_eq!(whole, expected);
@@ -363,4 +369,57 @@ fn only_the_first_bad_record_is_named() {
     row(&mut touched, 8).text.push(' ');
     assert_eq!(found(&touched), Some((7, Flaw::Edited)));
     assert_eq!(report(&touched, &[]).rows, 6);
+}
+
+#[test]
+fn rows_that_nothing_signs_hold_for_a_minute_and_no_longer() {
+    let at = |ms: i64| format!(r#"{{"request_id":"r","phase":"done","at":{ms}}}"#);
+    let texts = |times: &[i64]| -> Vec<String> { times.iter().copied().map(at).collect() };
+    for (times, heads_after, expected) in [
+        (&[0, 1, 60_000][..], &[][..], None),
+        (&[0, 1, 60_001], &[], Some(1)),
+        // Clocks that go back do not hide it.
+        (&[60_001, 0], &[], Some(2)),
+        (&[0, 70_000, 70_001], &[1], None),
+        (&[0, 70_000, 140_000], &[1], Some(2)),
+        (&[0, 70_000, 140_000], &[1, 3], None),
+    ] {
+        let trail = made(&texts(times), heads_after, "n");
+        let expected = expected.map(|sequence| (sequence, Flaw::Head));
+        assert_eq!(found(&trail), expected, "{times:?}");
+    }
+}
+
+#[test]
+fn a_trail_of_another_node_is_not_the_one_that_heads_were_kept_of() {
+    let (mine, other) = (trail(), made(&texts(&trail()), &[4, 9, 11], "m"));
+    let kept = heads(&mine);
+    // The rows agree; whose they are does not.
+    let found = |kept: &[String]| {
+        let finding = report(&other, kept).finding.unwrap();
+        (finding.sequence, finding.flaw)
+    };
+    assert_eq!(found(&kept[..1]), (1, Flaw::Head));
+    let mixed = [kept[0].clone(), heads(&other)[1].clone()];
+    assert_eq!(report(&mine, &mixed).finding.unwrap().flaw, Flaw::Head);
+}
+
+#[test]
+fn only_a_stamp_over_its_head_is_counted_as_one() {
+    let fits = |stamp: &[u8], digest: &[u8; 32]| stamp == digest;
+    let (mut number, entries) = (0, trail());
+    let mut check = TrailCheck::new(&read_head, &[]).with_stamps(&fits);
+    for entry in entries {
+        match entry {
+            Entry::Row(row) => assert!(check.row(row)),
+            Entry::Head(jws) => {
+                let digest = dan_core::statement::sha256(jws.as_bytes());
+                let stamp = [Some(&digest[..]), Some(b"anything"), None][number];
+                assert!(check.head(&jws, stamp));
+                number += 1;
+            }
+        }
+    }
+    let report = check.finish();
+    assert_eq!((report.stamped, report.not_stamps), (1, 1));
 }

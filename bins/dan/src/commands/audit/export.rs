@@ -4,6 +4,7 @@ use std::path::Path;
 
 use dan_core::audit::Action;
 use dan_core::ports::{Store, StoreError, TrailRow};
+use dan_store::Access;
 use dan_store::trail::{Piece, Shown, TrailCursor, head_line, row_line};
 
 use super::{record_reading, shown};
@@ -17,7 +18,7 @@ use crate::output::{Ending, Misuse, Outcome, complain, say};
 /// # Errors
 /// A store that cannot be opened or read.
 pub(super) async fn run(config: &Path, show_persons: bool) -> Ending {
-    let (_, store) = config_and_store(config)?;
+    let (_, store) = config_and_store(config, Access::Reader)?;
     let store = store.as_ref();
     if show_persons {
         record_reading(store, Action::TrailExported, None).await?;

@@ -10,10 +10,11 @@ use std::io::Read as _;
 
 use dan_core::audit::{Action, AuditRecord, Phase};
 use dan_core::party::Party;
-use dan_core::ports::AboutFilter;
+use dan_core::ports::{AboutFilter, Clock as _};
 use dan_core::secret::Secret;
 use dan_core::statement::hex;
 use dan_core::time::Timestamp;
+use dan_store::Access;
 use serde_json::{Value, json};
 
 use super::extract_page::Page;
@@ -23,9 +24,12 @@ use crate::commands::{config_and_store, store_failed};
 use crate::compose::realm;
 use crate::config::Config;
 use crate::output::{Ending, Misuse, Outcome, complain, say};
+use crate::system::SystemClock;
 
 /// Entries that may wait for their outcome, or for one before them.
 const WAITING_MAX: usize = 10_000;
+/// How long ago a harvest may have begun that is taken to be under way still.
+const UNDER_WAY_MS_MAX: i64 = 5 * 60_000;
 /// Longest text that a number is read from, in bytes.
 const SUBJECT_BYTES_MAX: u64 = 1024;
 
@@ -43,6 +47,12 @@ impl Entry {
         let outcome = (record.phase != Phase::Intent).then(|| record.phase.clone());
         Self { record, outcome }
     }
+
+    /// It began so lately that its outcome may come yet.
+    pub(super) fn is_under_way(&self, now: Timestamp) -> bool {
+        let age = now.as_ms().saturating_sub(self.record.at.as_ms());
+        self.outcome.is_none() && age < UNDER_WAY_MS_MAX
+    }
 }
 
 /// Writes the extract, after it has been recorded that somebody makes one.
@@ -50,7 +60,7 @@ impl Entry {
 /// # Errors
 /// A number that is none; a store that cannot be opened, read or written.
 pub(super) async fn run(args: &AuditExtractArgs) -> Ending {
-    let (config, store) = config_and_store(&args.config)?;
+    let (config, store) = config_and_store(&args.config, Access::Reader)?;
     let store = store.as_ref();
     let subject = subject(args, &config)?;
     let moment = |name: &str, text: &Option<String>| match text.as_deref() {
@@ -65,6 +75,7 @@ pub(super) async fn run(args: &AuditExtractArgs) -> Ending {
     record_reading(store, Action::SubjectExtracted, Some(subject.clone())).await?;
 
     let mut writer = Writer {
+        now: SystemClock.now(),
         page: (!args.json).then(|| Page::new(args.lang)),
         from,
         to,
@@ -124,6 +135,7 @@ fn ready(waiting: &mut VecDeque<Entry>) -> Option<Entry> {
 struct Writer {
     /// `None`: one JSON object a line.
     page: Option<Page>,
+    now: Timestamp,
     from: Option<Timestamp>,
     to: Option<Timestamp>,
     written: u64,
@@ -137,15 +149,18 @@ impl Writer {
         }
         self.written = self.written.saturating_add(1);
         match &self.page {
-            Some(page) => say(page.entry(entry)),
-            None => say(machine_readable(entry)),
+            Some(page) => say(page.entry(entry, self.now)),
+            None => say(machine_readable(entry, self.now)),
         }
     }
 }
 
-fn machine_readable(entry: &Entry) -> Value {
+fn machine_readable(entry: &Entry, now: Timestamp) -> Value {
     let Entry { record, outcome } = entry;
-    let (word, detail) = outcome_of(outcome.as_ref());
+    let (word, detail) = match entry.is_under_way(now) {
+        true => ("no_outcome_yet", Value::Null),
+        false => outcome_of(outcome.as_ref()),
+    };
     json!({
         "at": record.at.to_string(),
         "action": record.action.name(),
@@ -280,6 +295,15 @@ mod tests {
         let drained = drain(&mut waiting);
         assert_eq!(drained[0], ("a".to_owned(), None));
         assert_eq!(drained.len(), WAITING_MAX + 1);
-        assert_eq!(outcome_of(None).0, "interrupted");
+        let entry = Entry::of(record("a", Phase::Intent));
+        for (now, word) in [
+            (UNDER_WAY_MS_MAX - 1, "no_outcome_yet"),
+            (UNDER_WAY_MS_MAX, "interrupted"),
+        ] {
+            let now = Timestamp::from_ms(now);
+            assert_eq!(machine_readable(&entry, now)["outcome"], word);
+            let page = Page::new(crate::args::Language::En).entry(&entry, now);
+            assert!(page.contains(&word.replace('_', " ")), "{page}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use dan_core::audit::{Action, Phase};
 use dan_core::party::Party;
 use dan_core::statement::hex;
+use dan_core::time::Timestamp;
 
 use super::extract::Entry;
 use crate::args::Language;
@@ -97,7 +98,7 @@ impl Page {
     }
 
     /// What was done, by whom, for whom, on which basis, and what came of it.
-    pub(super) fn entry(&self, entry: &Entry) -> String {
+    pub(super) fn entry(&self, entry: &Entry, now: Timestamp) -> String {
         let (words, record) = (self.words(), &entry.record);
         let mut head = format!("{}  {}", record.at, self.action(record.action));
         if !record.dataset.is_empty() {
@@ -128,7 +129,12 @@ impl Page {
         add(words.basis, Some(record.basis.join(", ")));
         add(words.reference, record.external_reference.clone());
         add(words.request, Some(record.request_id.clone()));
-        if let Some(outcome) = self.outcome(entry.outcome.as_ref()) {
+        let outcome = match (entry.is_under_way(now), self.language) {
+            (true, Language::En) => Some("no outcome yet".to_owned()),
+            (true, Language::Nb) => Some("ikke noe utfall ennå".to_owned()),
+            (false, _) => self.outcome(entry.outcome.as_ref()),
+        };
+        if let Some(outcome) = outcome {
             lines.push(format!("    {outcome}"));
         }
         lines.push(String::new());

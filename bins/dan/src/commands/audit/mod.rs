@@ -10,6 +10,7 @@ use std::path::Path;
 use dan_core::audit::{Action, AuditRecord};
 use dan_core::party::Party;
 use dan_core::ports::{Batch, Clock as _, Store, StoredAudit, TrailRow, Write, random_id};
+use dan_store::Access;
 use dan_store::trail::{Shown, row_view};
 use serde_json::Value;
 
@@ -42,7 +43,7 @@ pub async fn run(command: AuditCommand) -> Ending {
 /// # Errors
 /// A store that cannot be opened or read.
 async fn tail(config: &Path, count: u32) -> Ending {
-    let (_, store) = config_and_store(config)?;
+    let (_, store) = config_and_store(config, Access::Reader)?;
     let store = store.as_ref();
     let newest = store.newest_head().await.map_err(store_failed)?;
     // At least as many as are wanted, and whatever came since the newest head.

@@ -7,8 +7,12 @@ use std::path::Path;
 use dan_core::audit::{HEAD_BYTES_MAX, HeadClaims};
 use dan_core::ports::{Clock as _, Signer as _};
 use dan_core::time::Timestamp;
-use dan_store::trail::{Line, Report, TrailCheck, check_store, read_line};
-use dan_verify::verify_head;
+use dan_source::authorities::timestamps::is_stamp_over;
+use dan_store::Access;
+use dan_store::trail::{
+    Finding, Flaw, Line, ReadHead, Report, SignedBy, TrailCheck, check_store, read_line,
+};
+use dan_verify::{quoted, verify_head};
 use serde_json::{Value, json};
 
 use crate::args::AuditVerifyArgs;
@@ -17,8 +21,9 @@ use crate::output::{Ending, Misuse, Outcome, say, say_json};
 use crate::signing_keys::open_signer;
 use crate::system::SystemClock;
 
-/// Longest line of an export, in bytes; ours have some two thousand.
-const LINE_BYTES_MAX: u64 = 1024 * 1024;
+/// Longest line of an export, in bytes; ours have some two thousand, and with the names of 256
+/// datasets some sixty thousand.
+const LINE_BYTES_MAX: u64 = 256 * 1024;
 /// Largest key set and largest file of kept heads, in bytes.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -30,13 +35,18 @@ pub(super) async fn run(args: &AuditVerifyArgs) -> Ending {
     let kept = kept_heads(args)?;
     let report = match (&args.config, &args.file) {
         (Some(config), _) => {
-            let (config, store) = config_and_store(config)?;
+            let (config, store) = config_and_store(config, Access::Reader)?;
             let keys = match &args.jwks {
                 Some(file) => text(file)?,
                 None => open_signer(&config)?.key_set(SystemClock.now()),
             };
-            let read = |jws: &str| read_head(jws, &keys);
-            let check = TrailCheck::new(&read, &kept);
+            let now = config.server.public_url.as_ref();
+            let issuers: Vec<_> = now.into_iter().chain(&args.issuer).collect();
+            // Where no address is configured it is wherever the node listens.
+            let issuers = now.map_or(&[][..], |_configured| &issuers);
+            let read = |jws: &str| read_head(jws, &keys, issuers);
+            let kept = checked(&kept, &read)?;
+            let check = TrailCheck::new(&read, &kept).with_stamps(&is_stamp_over);
             check_store(store.as_ref(), check)
                 .await
                 .map_err(store_failed)?
@@ -44,8 +54,11 @@ pub(super) async fn run(args: &AuditVerifyArgs) -> Ending {
         (None, Some(file)) => {
             let keys = args.jwks.as_deref().map(text).transpose()?;
             let keys = keys.ok_or_else(|| Misuse("--file needs --jwks".to_owned()))?;
-            let read = |jws: &str| read_head(jws, &keys);
-            check_file(file, TrailCheck::new(&read, &kept))?
+            let issuers: Vec<_> = args.issuer.iter().collect();
+            let read = |jws: &str| read_head(jws, &keys, &issuers);
+            let kept = checked(&kept, &read)?;
+            let check = TrailCheck::new(&read, &kept).with_stamps(&is_stamp_over);
+            check_file(file, check)?
         }
         (None, None) => return Err(Misuse("give --config or --file".to_owned())),
     };
@@ -60,22 +73,51 @@ pub(super) async fn run(args: &AuditVerifyArgs) -> Ending {
     })
 }
 
-fn read_head(jws: &str, keys: &str) -> Result<HeadClaims, String> {
+/// A head of one of these nodes; of any, where none is named.
+fn read_head(jws: &str, keys: &str, issuers: &[&String]) -> Result<HeadClaims, String> {
     if jws.len() > HEAD_BYTES_MAX {
         return Err(format!("the head is longer than {HEAD_BYTES_MAX} bytes"));
     }
     let verified = verify_head(jws, keys).map_err(|error| format!("the head over it: {error}"))?;
-    HeadClaims::read(&verified.claims).map_err(|error| format!("the head over it: {error}"))
+    let claims = HeadClaims::read(&verified.claims);
+    let claims = claims.map_err(|error| format!("the head over it: {error}"))?;
+    if !issuers.is_empty() && !issuers.contains(&&claims.iss) {
+        return Err(format!(
+            "the head over it is of the node at {}; where that is an address of before, name it \
+             with --issuer",
+            quoted(&claims.iss)
+        ));
+    }
+    Ok(claims)
+}
+
+/// A head that was kept, and where it stands.
+struct Kept {
+    jws: String,
+    place: String,
+}
+
+/// Kept heads that read. One that does not says nothing about the trail.
+fn checked(kept: &[Kept], read: ReadHead<'_>) -> Result<Vec<String>, Misuse> {
+    let checked = kept.iter().map(|Kept { jws, place }| match read(jws) {
+        Ok(_claims) => Ok(jws.clone()),
+        Err(why) => Err(Misuse(format!("{place}: this kept head is none: {why}"))),
+    });
+    checked.collect()
 }
 
 /// Heads from files, one a line.
-fn kept_heads(args: &AuditVerifyArgs) -> Result<Vec<String>, Misuse> {
+fn kept_heads(args: &AuditVerifyArgs) -> Result<Vec<Kept>, Misuse> {
     let mut kept = Vec::new();
     for file in &args.head {
         let text = text(file)?;
         let before = kept.len();
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        kept.extend(lines.map(str::to_owned));
+        let lines = text.lines().map(str::trim).zip(1_u64..);
+        let lines = lines.filter(|(line, _)| !line.is_empty());
+        kept.extend(lines.map(|(line, number)| Kept {
+            jws: line.to_owned(),
+            place: format!("{}:{number}", file.display()),
+        }));
         if kept.len() == before {
             return Err(Misuse(format!("{}: no head in it", file.display())));
         }
@@ -100,21 +142,46 @@ fn check_file(path: &Path, mut check: TrailCheck<'_>) -> Result<Report, Misuse> 
             Err(_not_text) => Err("it is no text".to_owned()),
         };
         let wants_more = match read {
-            Ok(Line::Row { untrue: None, row }) => check.row(row),
+            Ok(Line::Row {
+                untrue: None,
+                row,
+                is_unproven,
+            }) => {
+                if is_unproven {
+                    check.note_unproven();
+                }
+                check.row(row)
+            }
             Ok(Line::Row {
                 untrue: Some(member),
                 ..
             }) => check.unreadable(format!(
-                "line {number} shows another `{member}` than is stored"
+                "line {number} shows another {} than is stored",
+                quoted(&member)
             )),
-            Ok(Line::Head { jws, stamp }) => check.head(&jws, stamp.is_some()),
-            Err(why) => check.unreadable(format!("line {number} does not read: {why}")),
+            Ok(Line::Head {
+                untrue: Some(member),
+                ..
+            }) => check.unreadable(format!(
+                "line {number} shows another {} than its head says",
+                quoted(&member)
+            )),
+            Ok(Line::Head { jws, stamp, .. }) => check.head(&jws, stamp.as_deref()),
+            Err(why) => check.unreadable(format!("line {number} does not read: {}", quoted(&why))),
         };
         if !wants_more {
             break;
         }
     }
-    Ok(check.finish())
+    let mut report = check.finish();
+    if report.rows == 0 && report.finding.is_none() {
+        report.finding = Some(Finding {
+            sequence: 1,
+            flaw: Flaw::Missing,
+            told: "the file has no rows".to_owned(),
+        });
+    }
+    Ok(report)
 }
 
 fn describe(report: &Report) -> String {
@@ -135,8 +202,27 @@ fn describe(report: &Report) -> String {
         ),
         None => "no signed heads".to_owned(),
     });
+    if let Some(SignedBy { node, iss }) = &report.signed_by {
+        lines.push(format!(
+            "trail {} of the node at {}",
+            quoted(node),
+            quoted(iss)
+        ));
+    }
     if report.stamped > 0 {
         lines.push(format!("{} heads have a time stamp", report.stamped));
+    }
+    if report.not_stamps > 0 {
+        let count = report.not_stamps;
+        lines.push(format!(
+            "{count} heads carry something that is no time stamp of them"
+        ));
+    }
+    if report.unproven > 0 {
+        lines.push(format!(
+            "{} rows show parties that cannot be checked without the node's key",
+            report.unproven
+        ));
     }
     if report.kept > 0 {
         lines.push(format!("{} kept heads agree", report.kept));
@@ -161,10 +247,14 @@ fn machine_readable(report: &Report) -> Value {
         "link": dan_core::statement::hex(&report.link),
         "heads": report.heads,
         "stamped": report.stamped,
+        "not_stamps": report.not_stamps,
+        "unproven": report.unproven,
         "covered": report.covered,
         "signed_at": report
             .signed_at
             .map(|at| Timestamp::from_ms(at.saturating_mul(1000)).to_string()),
+        "node": report.signed_by.as_ref().map(|by| &by.node),
+        "iss": report.signed_by.as_ref().map(|by| &by.iss),
         "kept": report.kept,
         "interrupted": report.interrupted,
         "finding": report.finding.as_ref().map(|finding| json!({

@@ -8,17 +8,21 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::oneshot;
 
 use super::catalog;
-use crate::audit::{Action, HEAD_ROWS_MAX, HeadClaims, MerkleTree, TrailHead};
+use crate::audit::{Action, HEAD_ROWS_MAX, HeadClaims, MerkleTree, TrailHead, link};
 use crate::catalog::Catalog;
 use crate::flow::Exchange;
 use crate::meter::Meter;
 use crate::ports::{
-    Batch, CallContext, EnvelopeFormat, PortFuture, SignError, Signable, Signer, Store, Write,
+    Batch, CallContext, EnvelopeFormat, PortFuture, SignError, Signable, Signer, Store,
+    StoredAudit, Write,
 };
 use crate::testkit::builders;
 use crate::testkit::fakes::Fakes;
 use crate::testkit::store_suite::{append, row};
 use crate::time::Timestamp;
+
+/// The key that never comes to an end.
+const STALLED: &str = "stalled";
 
 /// Signs in the form of a JWS, with a key that can be changed and taken away.
 struct Pen(Mutex<Option<&'static str>>);
@@ -51,6 +55,9 @@ impl Signer for Pen {
     ) -> PortFuture<'a, Result<Vec<u8>, SignError>> {
         assert_eq!(format, EnvelopeFormat::Head);
         let kid = self.active_kid(now).ok_or(SignError("no key".to_owned()));
+        if kid == Ok(STALLED.to_owned()) {
+            return Box::pin(std::future::pending());
+        }
         let signed = kid.map(|kid| {
             let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"kid":"{kid}"}}"#));
             let payload = URL_SAFE_NO_PAD.encode(signable.statement);
@@ -290,4 +297,96 @@ async fn a_head_whose_last_row_changed_meanwhile_is_not_put() {
         previous: 0,
     };
     assert!(node.fakes.store.commit(&Batch(vec![write])).await.is_err());
+}
+
+/// One with write access to the database, who makes links anew where they are changed.
+type Forger = fn(&mut Vec<StoredAudit>, &mut Vec<TrailHead>);
+
+fn relink(rows: &mut [StoredAudit]) {
+    let mut previous = [0; 32];
+    for row in rows {
+        row.link = link(&previous, row.text.as_bytes());
+        previous = row.link;
+    }
+}
+
+#[tokio::test]
+async fn a_trail_that_was_changed_behind_the_node_is_not_signed() {
+    let forgers: [Forger; 5] = [
+        |rows, heads| {
+            rows[1].text.push('x');
+            relink(rows);
+            heads.clear();
+        },
+        |rows, _| {
+            rows[1].text.push('x');
+            relink(rows);
+        },
+        |_, heads| heads.truncate(1),
+        |rows, heads| {
+            rows.clear();
+            heads.clear();
+        },
+        |_, heads| heads[1].jws.push('x'),
+    ];
+    for (forge, number) in forgers.into_iter().zip(1..) {
+        let node = Node::new();
+        for _ in 0..2 {
+            node.append(2).await;
+            node.exchange.put_heads().await.unwrap();
+        }
+        node.fakes.store.forge(forge);
+        node.append(2).await;
+        let left = node.heads().await;
+        let refused = node.exchange.put_heads().await.unwrap_err();
+        let cause = refused.cause.unwrap();
+        assert!(cause.starts_with("the trail was changed behind"), "{cause}");
+        // Nor later, nor at the stop.
+        assert!(node.exchange.put_heads().await.is_err());
+        node.exchange.record_stop("1").await;
+        assert_eq!(node.heads().await, left, "forger {number}");
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_not_the_signed_one_is_seen_at_the_start() {
+    let before = Node::new();
+    before.append(3).await;
+    before.exchange.put_heads().await.unwrap();
+    before.fakes.store.forge(|rows, _| {
+        rows[0].text.push('x');
+        relink(rows);
+    });
+    let node = Node::over(before.fakes.clone());
+    node.append(1).await;
+    assert!(node.exchange.put_heads().await.is_err());
+    assert_eq!(node.covered().await, [(1, 3)]);
+}
+
+#[tokio::test]
+async fn a_trail_that_is_distrusted_is_not_signed() {
+    let node = Node::new();
+    node.append(1).await;
+    node.exchange
+        .distrust_trail("its signature is false".to_owned());
+    assert!(node.exchange.put_heads().await.is_err());
+    assert_eq!(node.covered().await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_the_heads_that_are_missing() {
+    let node = Node::new();
+    node.exchange.record_start("1").await.unwrap();
+    node.pen.take(Some(STALLED));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let keeping = node
+        .exchange
+        .keep_heads(async move { stopped.await.unwrap_or_default() });
+    let stopping = async {
+        settle().await;
+        stop.send(()).unwrap();
+        tokio::time::Instant::now()
+    };
+    let ((), begun) = tokio::join!(keeping, stopping);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
 }

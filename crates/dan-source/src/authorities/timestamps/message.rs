@@ -75,13 +75,7 @@ pub(super) fn token_of(answer: &[u8], digest: &[u8; 32], nonce: u64) -> Result<V
     }
     let token = parts.get(1).ok_or("it has no token")?;
     let info = tst_info(token)?;
-    let imprint = info.get(2).ok_or("its token has no imprint")?;
-    let imprint: MessageImprint = imprint
-        .decode_as()
-        .map_err(|error| format!("its imprint: {error}"))?;
-    if imprint.algorithm.oid != SHA_256 || imprint.digest.as_bytes() != digest {
-        return Err("its token is about something else".to_owned());
-    }
+    check_imprint(&info, digest)?;
     // Behind the serial number and the time, the nonce is the only integer.
     let mut rest = info.iter().skip(5);
     let answered = rest.find(|item| item.tag() == Tag::Integer);
@@ -91,6 +85,24 @@ pub(super) fn token_of(answer: &[u8], digest: &[u8; 32], nonce: u64) -> Result<V
     token
         .to_der()
         .map_err(|error| format!("its token: {error}"))
+}
+
+/// Whether this is a token about this digest. Whose it is, is not looked at.
+pub(super) fn is_about(token: &[u8], digest: &[u8; 32]) -> bool {
+    let token = Any::from_der(token).map_err(|error| error.to_string());
+    let info = token.and_then(|token| tst_info(&token));
+    info.and_then(|info| check_imprint(&info, digest)).is_ok()
+}
+
+fn check_imprint(info: &[Any], digest: &[u8; 32]) -> Result<(), String> {
+    let imprint = info.get(2).ok_or("its token has no imprint")?;
+    let imprint: MessageImprint = imprint
+        .decode_as()
+        .map_err(|error| format!("its imprint: {error}"))?;
+    if imprint.algorithm.oid != SHA_256 || imprint.digest.as_bytes() != digest {
+        return Err("its token is about something else".to_owned());
+    }
+    Ok(())
 }
 
 /// Members of the `TSTInfo` inside a `TimeStampToken`: `ContentInfo` around `SignedData` around it.
@@ -201,6 +213,9 @@ mod tests {
             let answer = answer(status, &info, TST_INFO);
             let token = token_of(&answer, &DIGEST, NONCE).unwrap();
             assert!(answer.ends_with(&token));
+            assert!(is_about(&token, &DIGEST));
+            assert!(!is_about(&token, &[0; 32]));
+            assert!(!is_about(&token[1..], &DIGEST) && !is_about(&answer, &DIGEST));
         }
     }
 
