@@ -1,21 +1,24 @@
-//! A node in a runtime of its own: real HTTP, signatures and SQLite; stand-ins for the rest.
+//! A node in a runtime of its own: real HTTP in and out, signatures and SQLite; stand-ins for who calls and what it may.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dan_core::caller::{KeyProof, Proof, TokenProof};
 use dan_core::evidence::Harvest;
 use dan_core::flow::Exchange;
 use dan_core::meter::Meter;
 use dan_core::ports::{
-    AuthError, Authenticator, CallContext, Clock, Credentials, HarvestOrder, PortFuture, Source,
-    SourceError, Store,
+    AuthError, Authenticator, CallContext, Clock, Credentials, Fetch as _, FetchRequest,
+    HarvestOrder, PortFuture, Source, SourceError, Store,
 };
 use dan_core::secret::Secret;
 use dan_core::testkit::builders::{self, AGENCY};
 use dan_core::testkit::fakes::{CountingEntropy, FakeSource, Fakes};
 use dan_core::time::Timestamp;
+use dan_http::body::AnswerBody;
+use dan_http::client::HttpClient;
 use dan_http::listen::{ListenLimits, serve};
 use dan_http::{BuildInfo, Node as Api};
 use dan_sign::key_ring::KeySpec;
@@ -60,8 +63,13 @@ impl Node {
             true => Arc::clone(&store),
             false => Arc::new(Untracked(Arc::clone(&store))),
         };
-        let exchange = Arc::new(exchange(used, pause));
         let mut tasks = JoinSet::new();
+        let sources = runtime.block_on(sources(&mut tasks, pause));
+        let client = {
+            let _entered = runtime.enter();
+            HttpClient::new().expect("a client")
+        };
+        let exchange = Arc::new(exchange(used, sources, client));
         let address = runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("an address");
             let address = listener.local_addr().expect("an address");
@@ -102,12 +110,16 @@ impl Node {
     }
 }
 
-fn exchange(store: Arc<dyn Store>, pause: Duration) -> Exchange {
+fn exchange(store: Arc<dyn Store>, sources: String, client: HttpClient) -> Exchange {
     let pem = SoftKey::generate(&CountingEntropy::default()).and_then(|key| key.to_pem());
     let keys = vec![KeySpec::new(pem.expect("a key"))];
     let signer = RingSigner::new(&SignConfig { keys }, WallClock.now()).expect("a signer");
     let fakes = Fakes::new(|source| {
-        let source: Arc<dyn Source> = Arc::new(Slow { source, pause });
+        let source: Arc<dyn Source> = Arc::new(Asking {
+            source,
+            sources,
+            client,
+        });
         let context = builders::context(Vec::new());
         builders::catalog(context, source, vec![builders::dataset("A")])
     });
@@ -126,13 +138,40 @@ impl Clock for WallClock {
     }
 }
 
-/// A source that takes its time.
-struct Slow {
-    source: Arc<FakeSource>,
-    pause: Duration,
+/// Answers of 1 KiB over HTTP, each after a pause; its address.
+async fn sources(tasks: &mut JoinSet<()>, pause: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("an address");
+    let address = listener.local_addr().expect("an address");
+    let body = format!("{{\"tekst\":\"{}\"}}", "x".repeat(1000));
+    let answer = move |_inbound, _peer| {
+        let body = body.clone();
+        async move {
+            if !pause.is_zero() {
+                tokio::time::sleep_until(Instant::now() + pause).await;
+            }
+            let mut response = http::Response::new(AnswerBody::from(Bytes::from(body)));
+            let json = http::HeaderValue::from_static("application/json");
+            response
+                .headers_mut()
+                .insert(http::header::CONTENT_TYPE, json);
+            response
+        }
+    };
+    tasks.spawn(async move {
+        let limits = ListenLimits::default();
+        serve(listener, None, limits, answer, std::future::pending()).await;
+    });
+    format!("http://{address}/")
 }
 
-impl Source for Slow {
+/// Asks three sources over HTTP, as a dataset with three calls does.
+struct Asking {
+    source: Arc<FakeSource>,
+    sources: String,
+    client: HttpClient,
+}
+
+impl Source for Asking {
     fn id(&self) -> &str {
         self.source.id()
     }
@@ -143,9 +182,14 @@ impl Source for Slow {
         ctx: &'a CallContext,
     ) -> PortFuture<'a, Result<Harvest, SourceError>> {
         Box::pin(async move {
-            if !self.pause.is_zero() {
-                tokio::time::sleep_until(Instant::now() + self.pause).await;
-            }
+            let ask = || async {
+                let request = FetchRequest::get("source", self.sources.clone(), 1 << 20);
+                let reply = self.client.fetch(request, ctx).await.expect("an answer");
+                let read = serde_json::from_slice::<serde_json::Value>(&reply.body);
+                read.expect("JSON")
+            };
+            let answers = tokio::join!(ask(), ask(), ask());
+            std::hint::black_box(answers);
             self.source.harvest(order, ctx).await
         })
     }
