@@ -7,6 +7,7 @@ use std::time::Duration;
 use dan_auth::jwks;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::issuer::{FakeIssuer, Key, Mood, Node, b64, claims, credentials, signed};
@@ -53,6 +54,24 @@ async fn many_callers_ask_the_issuer_once() {
         assert!(node.takes(&token).await);
     }
     assert_eq!(issuer.calls(), (1, 1));
+}
+
+/// A caller can look for an issuer while another caller's flight makes it known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_is_refused_while_an_issuer_becomes_known() {
+    for _ in 0..1_000 {
+        let (issuer, node) = one();
+        let token = usual(&issuer, &node);
+        let node = Arc::new(node);
+        let mut callers = JoinSet::new();
+        for _ in 0..4 {
+            let (node, token) = (Arc::clone(&node), token.clone());
+            callers.spawn(async move { node.ask(&token).await });
+        }
+        while let Some(asked) = callers.join_next().await {
+            assert!(asked.unwrap().is_ok());
+        }
+    }
 }
 
 #[tokio::test]
